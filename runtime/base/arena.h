@@ -19,8 +19,8 @@ struct fb_arena {
     struct fb_arena_block *blocks; /* newest first */
     char *next;                    /* free room in the newest block */
     char *end;
-    size_t used_bytes;             /* handed out, padding counted */
-    size_t limit_bytes;            /* most that may be handed out */
+    size_t used_bytes;  /* handed out, padding counted */
+    size_t limit_bytes; /* most that may be handed out */
 };
 
 /* An empty arena: holds no memory until the first allocation. `limit_bytes` 0 means no limit. */

@@ -28,25 +28,25 @@ struct fb_transport;
 
 /* 0 and NULL take the default in brackets; strings and tls are copied or borrowed until destroy. */
 struct fb_channel_config {
-    const char *target;               /* address.h */
+    const char *target; /* address.h */
     struct fb_tls_config tls;
-    const char *token;                /* sent as "authorization: Bearer …" */
-    uint32_t message_limit_bytes;     /* largest message received [16 MiB] */
-    uint32_t send_limit_bytes;        /* most bytes waiting to be sent in one call [32 MiB] */
-    uint32_t send_high_bytes;         /* above this, sends return false [256 KiB] */
-    int64_t connect_timeout_ms;       /* [5 s] */
-    int64_t backoff_first_ms;         /* [100 ms] */
-    int64_t backoff_most_ms;          /* [10 s] */
-    int64_t keepalive_ms;             /* silence with calls open after which it pings [30 s] */
-    int64_t keepalive_timeout_ms;     /* [10 s] */
-    int64_t idle_ms;                  /* without a call the connection is closed; 0: never */
+    const char *token;            /* sent as "authorization: Bearer …" */
+    uint32_t message_limit_bytes; /* largest message received [16 MiB] */
+    uint32_t send_limit_bytes;    /* most bytes waiting to be sent in one call [32 MiB] */
+    uint32_t send_high_bytes;     /* above this, sends return false [256 KiB] */
+    int64_t connect_timeout_ms;   /* [5 s] */
+    int64_t backoff_first_ms;     /* [100 ms] */
+    int64_t backoff_most_ms;      /* [10 s] */
+    int64_t keepalive_ms;         /* silence with calls open after which it pings [30 s] */
+    int64_t keepalive_timeout_ms; /* [10 s] */
+    int64_t idle_ms;              /* without a call the connection is closed; 0: never */
 };
 
 enum fb_channel_state {
-    FB_CHANNEL_IDLE,        /* nothing dialled */
+    FB_CHANNEL_IDLE, /* nothing dialled */
     FB_CHANNEL_CONNECTING,
     FB_CHANNEL_READY,
-    FB_CHANNEL_FAILING,     /* waiting to dial again */
+    FB_CHANNEL_FAILING, /* waiting to dial again */
 };
 
 /* INVALID_ARGUMENT for a bad target or unreadable TLS files. Nothing is dialled. `*channel` is given. */
@@ -63,23 +63,24 @@ enum fb_channel_state fb_channel_state(const struct fb_channel *channel);
 void fb_channel_connect(struct fb_channel *channel);
 
 /* Told of every change of state, from then on; NULL ends it. */
-typedef void fb_channel_state_fn(struct fb_channel *channel, enum fb_channel_state state, void *arg);
+typedef void fb_channel_state_fn(struct fb_channel *channel, enum fb_channel_state state,
+                                 void *arg);
 void fb_channel_watch(struct fb_channel *channel, fb_channel_state_fn *fn, void *arg);
 
 /* --- a call --- */
 
 struct fb_call_plan {
-    const char *path;                        /* "/package.Service/Method"; lives as long as the call */
-    int64_t deadline_ms;                     /* monotonic; 0 or INT64_MAX: none */
-    const struct fb_metadata *metadata;      /* borrowed until fb_channel_call returns; NULL: none */
-    const struct fb_trace_context *trace;    /* likewise; NULL: none is sent */
-    bool wait_for_ready;                     /* while the channel fails: wait, not UNAVAILABLE */
+    const char *path;                     /* "/package.Service/Method"; lives as long as the call */
+    int64_t deadline_ms;                  /* monotonic; 0 or INT64_MAX: none */
+    const struct fb_metadata *metadata;   /* borrowed until fb_channel_call returns; NULL: none */
+    const struct fb_trace_context *trace; /* likewise; NULL: none is sent */
+    bool wait_for_ready;                  /* while the channel fails: wait, not UNAVAILABLE */
 };
 
 struct fb_call_end {
-    struct fb_status status;             /* `why` borrowed until on_end returns */
-    const struct fb_metadata *trailers;  /* likewise; never NULL */
-    bool not_run;                        /* the server surely never saw it: safe to send elsewhere */
+    struct fb_status status;            /* `why` borrowed until on_end returns */
+    const struct fb_metadata *trailers; /* likewise; never NULL */
+    bool not_run;                       /* the server surely never saw it: safe to send elsewhere */
 };
 
 struct fb_client_call_events {

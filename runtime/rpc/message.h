@@ -17,8 +17,8 @@
 #include "runtime/base/status.h"
 
 enum {
-    FB_MESSAGE_DEPTH = 32,               /* nested messages */
-    FB_MESSAGE_LIMIT_BYTES = 16 << 20,   /* default largest message, both ways */
+    FB_MESSAGE_DEPTH = 32,             /* nested messages */
+    FB_MESSAGE_LIMIT_BYTES = 16 << 20, /* default largest message, both ways */
 };
 
 /*

@@ -14,20 +14,20 @@
 
 /* Files in PEM. All NULL means no TLS. Borrowed for as long as what is made with it lives. */
 struct fb_tls_config {
-    const char *ca_file;          /* whom we trust; NULL on a client: the system's */
-    const char *cert_file;        /* who we are; with key_file */
+    const char *ca_file;   /* whom we trust; NULL on a client: the system's */
+    const char *cert_file; /* who we are; with key_file */
     const char *key_file;
-    bool require_client_cert;     /* server: mutual TLS */
-    const char *server_name;      /* client: the name to verify, instead of the host dialled */
+    bool require_client_cert; /* server: mutual TLS */
+    const char *server_name;  /* client: the name to verify, instead of the host dialled */
 };
 
 /* The other end of a connection. */
 struct fb_peer {
-    char address[128];  /* "unix:", "127.0.0.1:4711", "[::1]:4711" */
-    bool local;         /* a Unix socket: uid and pid below are the kernel's word */
+    char address[128]; /* "unix:", "127.0.0.1:4711", "[::1]:4711" */
+    bool local;        /* a Unix socket: uid and pid below are the kernel's word */
     uid_t uid;
-    pid_t pid;          /* 0 if unknown */
-    char subject[256];  /* verified certificate: first DNS or URI name, else common name; else "" */
+    pid_t pid;         /* 0 if unknown */
+    char subject[256]; /* verified certificate: first DNS or URI name, else common name; else "" */
 };
 
 struct fb_tokens;

@@ -19,14 +19,14 @@ struct fb_transport; /* h2/h2.h has fb_h2, core/core.h has fb_core */
 
 /* Bounds; 0 takes the default in brackets. */
 struct fb_server_config {
-    uint32_t message_limit_bytes;     /* largest message received [16 MiB] */
-    uint32_t send_limit_bytes;        /* most bytes waiting to be sent in one call [32 MiB] */
-    uint32_t send_high_bytes;         /* above this, sends return false [256 KiB] */
-    uint32_t streams_per_connection;  /* calls at once on one connection [1,024] */
-    uint32_t connections;             /* at once in all [4,096] */
-    int64_t keepalive_ms;             /* silence after which a connection is pinged [60 s] */
-    int64_t keepalive_timeout_ms;     /* a ping unanswered for so long ends it [20 s] */
-    int64_t handshake_timeout_ms;     /* from accept to the client's settings [10 s] */
+    uint32_t message_limit_bytes;    /* largest message received [16 MiB] */
+    uint32_t send_limit_bytes;       /* most bytes waiting to be sent in one call [32 MiB] */
+    uint32_t send_high_bytes;        /* above this, sends return false [256 KiB] */
+    uint32_t streams_per_connection; /* calls at once on one connection [1,024] */
+    uint32_t connections;            /* at once in all [4,096] */
+    int64_t keepalive_ms;            /* silence after which a connection is pinged [60 s] */
+    int64_t keepalive_timeout_ms;    /* a ping unanswered for so long ends it [20 s] */
+    int64_t handshake_timeout_ms;    /* from accept to the client's settings [10 s] */
 };
 
 /* NULL when memory is exhausted. */
@@ -41,9 +41,9 @@ void fb_server_destroy(struct fb_server *server);
 void fb_server_add(struct fb_server *server, const struct fb_rpc_service *service, void *self);
 
 struct fb_listen_config {
-    const char *address;             /* address.h */
+    const char *address; /* address.h */
     struct fb_tls_config tls;
-    const struct fb_tokens *tokens;  /* NULL: no token asked for; else UNAUTHENTICATED without one */
+    const struct fb_tokens *tokens; /* NULL: no token asked for; else UNAUTHENTICATED without one */
 };
 
 /*
@@ -61,12 +61,13 @@ const char *fb_server_address(const struct fb_server *server, size_t index);
  * Stops accepting, tells the peers (GOAWAY) and lets calls end until `deadline_ms` (monotonic), then
  * cancels the rest. `done` is called once, when no call and no connection is left.
  */
-void fb_server_drain(struct fb_server *server, int64_t deadline_ms, void (*done)(void *arg), void *arg);
+void fb_server_drain(struct fb_server *server, int64_t deadline_ms, void (*done)(void *arg),
+                     void *arg);
 
 /* Figures for metrics. */
 struct fb_server_stats {
     uint64_t calls_started;
-    uint64_t calls_ended[17];  /* by code */
+    uint64_t calls_ended[17]; /* by code */
     uint32_t calls_open;
     uint32_t connections_open;
     uint64_t connections_accepted;
