@@ -340,7 +340,7 @@ void fb_buffer_json_string(struct fb_buffer *buffer, struct fb_text text)
         const unsigned char byte = bytes[i];
         size_t length = 1;
 
-        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\') {
+        if (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\') {
             i++;
             continue;
         }

@@ -31,7 +31,7 @@ struct fb_notes {
     struct fb_note *items;
     size_t count;
     size_t room;
-    size_t left_off;    /* notes beyond the most, or that had no memory */
+    size_t left_off; /* notes beyond the most, or that had no memory */
 };
 
 void fb_notes_add(struct fb_notes *notes, struct fb_arena *arena, enum fb_note_kind kind,

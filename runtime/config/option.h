@@ -35,16 +35,16 @@
 
 enum fb_option_kind {
     /* what the field of the config struct must be, and what is accepted */
-    FB_OPTION_STRING,    /* const char *: as it is */
-    FB_OPTION_ADDRESS,   /* const char *: "host:port", "[::1]:port", "unix:/path" (or unix:~/path) */
-    FB_OPTION_PATH,      /* const char *: a leading "~/" is the home */
-    FB_OPTION_BOOL,      /* bool: true, false, yes, no, on, off, 1, 0 */
-    FB_OPTION_INTEGER,   /* int64_t */
-    FB_OPTION_SIZE,      /* int64_t in bytes: "4096", "64KiB", "64MiB", "1GiB", "10MB" */
-    FB_OPTION_DURATION,  /* int64_t in ms: "200ms", "30s", "5m", "2h", "7d"; a bare 0 */
-    FB_OPTION_CHOICE,    /* int: the place in `choices` */
-    FB_OPTION_LIST,      /* struct fb_strings: given several times, or an array in the file */
-    FB_OPTION_ADDRESSES  /* struct fb_strings: the same, of addresses */
+    FB_OPTION_STRING,   /* const char *: as it is */
+    FB_OPTION_ADDRESS,  /* const char *: "host:port", "[::1]:port", "dns:host:port", "unix:/path" */
+    FB_OPTION_PATH,     /* const char *: a leading "~/" is the home */
+    FB_OPTION_BOOL,     /* bool: true, false, yes, no, on, off, 1, 0 */
+    FB_OPTION_INTEGER,  /* int64_t */
+    FB_OPTION_SIZE,     /* int64_t in bytes: "4096", "64KiB", "64MiB", "1GiB", "10MB" */
+    FB_OPTION_DURATION, /* int64_t in ms: "200ms", "30s", "5m", "2h", "7d"; a bare 0 */
+    FB_OPTION_CHOICE,   /* int: the place in `choices` */
+    FB_OPTION_LIST,     /* struct fb_strings: given several times, or an array in the file */
+    FB_OPTION_ADDRESSES /* struct fb_strings: the same, of addresses */
 };
 
 /* NULL-ended, in the arena; `items` is never NULL after reading. */
@@ -54,14 +54,14 @@ struct fb_strings {
 };
 
 struct fb_option {
-    const char *name;            /* with underscores; on the command line - is as good */
+    const char *name; /* with underscores; on the command line - is as good */
     enum fb_option_kind kind;
-    size_t offset;               /* of its field in the config struct */
-    const char *fallback;        /* as a user would write it; NULL: NULL, 0, false, first or empty */
-    const char *least, *most;    /* range of integers, sizes and durations; NULL for none */
-    const char *const *choices;  /* NULL-ended */
-    const char *help;            /* one line, no full stop */
-    bool secret;                 /* shown as set or not set, never as it is */
+    size_t offset;              /* of its field in the config struct */
+    const char *fallback;       /* as a user would write it; NULL: NULL, 0, false, first or empty */
+    const char *least, *most;   /* range of integers, sizes and durations; NULL for none */
+    const char *const *choices; /* NULL-ended */
+    const char *help;           /* one line, no full stop */
+    bool secret;                /* shown as set or not set, never as it is */
 };
 
 /* A table and the struct that its offsets are of. */
@@ -95,12 +95,12 @@ enum fb_options_wish {
 
 struct fb_options {
     enum fb_options_wish wish;
-    const char *path;       /* of the config file; the default one when --config was not given */
-    bool path_given;        /* by --config */
-    bool file_read;         /* false: there is none at the default path, which is no error */
+    const char *path; /* of the config file; the default one when --config was not given */
+    bool path_given;  /* by --config */
+    bool file_read;   /* false: there is none at the default path, which is no error */
     const char *rest[FB_OPTION_REST + 1]; /* positional arguments, NULL-ended; all behind "--" */
     size_t rest_count;
-    struct fb_notes notes;  /* unknown keys in our part of the file */
+    struct fb_notes notes; /* unknown keys in our part of the file */
 };
 
 /*

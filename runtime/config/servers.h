@@ -49,14 +49,14 @@ extern const char *const fb_era_names[];
 
 /* The `flow` object of an entry. */
 struct fb_server_flow {
-    int sharing;               /* enum fb_server_sharing */
-    int tier;                  /* enum fb_server_tier */
-    int era;                   /* enum fb_server_era */
-    const char *scope;         /* whose credentials: part of the digest; "" for none */
-    int64_t timeout_ms;        /* of a call without a deadline of its own */
-    int64_t start_timeout_ms;  /* from start to the answered handshake */
-    int64_t idle_timeout_ms;   /* an instance not used for so long is stopped; 0: the tier's */
-    int64_t max_line_bytes;    /* a longer line from the server ends the instance */
+    int sharing;                /* enum fb_server_sharing */
+    int tier;                   /* enum fb_server_tier */
+    int era;                    /* enum fb_server_era */
+    const char *scope;          /* whose credentials: part of the digest; "" for none */
+    int64_t timeout_ms;         /* of a call without a deadline of its own */
+    int64_t start_timeout_ms;   /* from start to the answered handshake */
+    int64_t idle_timeout_ms;    /* an instance not used for so long is stopped; 0: the tier's */
+    int64_t max_line_bytes;     /* a longer line from the server ends the instance */
     struct fb_strings pass_env; /* variables handed through from the worker's environment */
 };
 
@@ -66,20 +66,20 @@ extern const struct fb_option fb_server_options[];
 /* A value; all its memory is the arena's. */
 struct fb_server_config {
     /* who */
-    const char *name;            /* the key of the entry */
-    const char *project;         /* directory it is limited to; NULL: all (import only) */
-    bool enabled;                /* false: configured, but switched off by its user */
+    const char *name;    /* the key of the entry */
+    const char *project; /* directory it is limited to; NULL: all (import only) */
+    bool enabled;        /* false: configured, but switched off by its user */
     enum fb_server_kind kind;
 
     /* stdio: started as */
-    const char *const *argv;     /* NULL-ended; argv[0] is the command; NULL unless stdio */
-    const char *const *env;      /* NULL-ended "NAME=value", sorted; env over envFile; never NULL */
-    const char *cwd;             /* NULL: the worker's */
-    const char *env_file;        /* where part of `env` came from; NULL for none */
+    const char *const *argv; /* NULL-ended; argv[0] is the command; NULL unless stdio */
+    const char *const *env;  /* NULL-ended "NAME=value", sorted; env over envFile; never NULL */
+    const char *cwd;         /* NULL: the worker's */
+    const char *env_file;    /* where part of `env` came from; NULL for none */
 
     /* http, sse: reached at */
-    const char *url;             /* NULL for stdio */
-    const char *const *headers;  /* NULL-ended "Name: value", sorted; never NULL */
+    const char *url;            /* NULL for stdio */
+    const char *const *headers; /* NULL-ended "Name: value", sorted; never NULL */
 
     struct fb_server_flow flow;
 
@@ -98,12 +98,12 @@ struct fb_servers {
 typedef const char *fb_variable_fn(void *context, const char *name);
 
 struct fb_servers_plan {
-    const char *home;            /* of ${userHome} and "~/" */
-    const char *workspace;       /* of ${workspaceFolder}; NULL: using it is an error of the entry */
-    fb_variable_fn *variable;    /* NULL: the environment of the process */
-    void *context;               /* of `variable` */
-    bool verbatim;               /* leave ${…} as it is and envFile unread: for import */
-    bool foreign;                /* a file of another program: only its servers are our business */
+    const char *home;         /* of ${userHome} and "~/" */
+    const char *workspace;    /* of ${workspaceFolder}; NULL: using it is an error of the entry */
+    fb_variable_fn *variable; /* NULL: the environment of the process */
+    void *context;            /* of `variable` */
+    bool verbatim;            /* leave ${…} as it is and envFile unread: for import */
+    bool foreign;             /* a file of another program: only its servers are our business */
 };
 
 /*

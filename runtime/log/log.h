@@ -18,9 +18,9 @@
 #include "runtime/log/line.h"
 
 struct fb_log_config {
-    const char *program;        /* borrowed for the life of the process */
-    int fd;                     /* stays the caller's; standard error by default */
-    enum fb_level least;        /* lines below it are not even built */
+    const char *program; /* borrowed for the life of the process */
+    int fd;              /* stays the caller's; standard error by default */
+    enum fb_level least; /* lines below it are not even built */
     enum fb_line_format format;
     /*
      * For programs whose host may never read what they log: a line that would block is dropped and
@@ -52,14 +52,14 @@ void fb_log_event(enum fb_level level, const char *sentence, const struct fb_kv 
  * fb_log(level, "sentence", fields…): the sentence is a string constant, the fields are made by
  * fb_kv_…; they are evaluated only when the level passes the filter.
  */
-#define fb_log(level, ...)                                                                         \
-    do {                                                                                           \
-        if (fb_log_enabled(level)) {                                                               \
-            fb_log_event((level), "" FB_LOG_SENTENCE(__VA_ARGS__, 0),                              \
-                         (const struct fb_kv[]){FB_LOG_FIELDS(__VA_ARGS__, fb_kv_end())});         \
-        }                                                                                          \
+#define fb_log(level, ...)                                                                 \
+    do {                                                                                   \
+        if (fb_log_enabled(level)) {                                                       \
+            fb_log_event((level), "" FB_LOG_SENTENCE(__VA_ARGS__, 0),                      \
+                         (const struct fb_kv[]){FB_LOG_FIELDS(__VA_ARGS__, fb_kv_end())}); \
+        }                                                                                  \
     } while (0)
 #define FB_LOG_SENTENCE(sentence, ...) sentence
-#define FB_LOG_FIELDS(sentence, ...) __VA_ARGS__
+#define FB_LOG_FIELDS(sentence, ...)   __VA_ARGS__
 
 #endif

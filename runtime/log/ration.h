@@ -15,16 +15,16 @@
 
 struct fb_ration {
     /* what is granted: fixed */
-    uint32_t lines_per_s;   /* at least 1 */
-    uint32_t burst;         /* lines at once after silence; at least 1 */
-    int64_t repeat_ms;      /* the same line as before passes again after so long; 0: at once */
+    uint32_t lines_per_s; /* at least 1 */
+    uint32_t burst;       /* lines at once after silence; at least 1 */
+    int64_t repeat_ms;    /* the same line as before passes again after so long; 0: at once */
 
     /* what is left */
-    int64_t thousandths;    /* of a line; filled up as time passes */
-    int64_t filled_ms;      /* when that was reckoned */
-    uint64_t last_hash;     /* of the line that passed last */
-    int64_t last_ms;        /* when it did */
-    uint64_t withheld;      /* lines since then that did not pass */
+    int64_t thousandths; /* of a line; filled up as time passes */
+    int64_t filled_ms;   /* when that was reckoned */
+    uint64_t last_hash;  /* of the line that passed last */
+    int64_t last_ms;     /* when it did */
+    uint64_t withheld;   /* lines since then that did not pass */
 };
 
 /* Begins with a full burst. */

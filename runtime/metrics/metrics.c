@@ -14,13 +14,13 @@ enum { BUCKETS = 22 };
  * from 64 B to 64 MiB. Fixed, so that series of many hosts add up.
  */
 static const int64_t bounds_us[BUCKETS] = {
-    10,      20,      50,      100,      200,      500,      1000,     2000,
-    5000,    10000,   20000,   50000,    100000,   200000,   500000,   1000000,
+    10,      20,      50,       100,      200,      500,       1000,   2000,
+    5000,    10000,   20000,    50000,    100000,   200000,    500000, 1000000,
     2000000, 5000000, 10000000, 20000000, 50000000, 100000000,
 };
 static const int64_t bounds_bytes[BUCKETS] = {
-    64,      128,     256,     512,      1024,     2048,     4096,    8192,
-    16384,   32768,   65536,   131072,   262144,   524288,   1048576, 2097152,
+    64,      128,     256,      512,      1024,     2048,      4096,    8192,
+    16384,   32768,   65536,    131072,   262144,   524288,    1048576, 2097152,
     4194304, 8388608, 16777216, 33554432, 67108864, 134217728,
 };
 
@@ -41,7 +41,7 @@ struct fb_series {
 struct family {
     struct fb_series *first; /* made with the metrics: unlabelled, or all "other" */
     struct fb_series *last;
-    uint32_t count;          /* without `first` when labelled */
+    uint32_t count; /* without `first` when labelled */
 };
 
 struct fb_metrics {

@@ -28,9 +28,9 @@
 #include "runtime/base/text.h"
 
 enum {
-    FB_METRIC_LABELS = 3,         /* most labels of a metric */
-    FB_METRIC_SERIES = 64,        /* combinations of label values unless the table says otherwise */
-    FB_METRIC_VALUE_BYTES = 64    /* longer label values are cut */
+    FB_METRIC_LABELS = 3,      /* most labels of a metric */
+    FB_METRIC_SERIES = 64,     /* combinations of label values unless the table says otherwise */
+    FB_METRIC_VALUE_BYTES = 64 /* longer label values are cut */
 };
 
 enum fb_metric_kind { FB_COUNTER, FB_GAUGE, FB_HISTOGRAM };
@@ -42,12 +42,12 @@ enum fb_metric_kind { FB_COUNTER, FB_GAUGE, FB_HISTOGRAM };
 enum fb_metric_unit { FB_UNIT_NONE, FB_UNIT_SECONDS, FB_UNIT_BYTES };
 
 struct fb_metric {
-    const char *name;                       /* as it is scraped */
+    const char *name; /* as it is scraped */
     enum fb_metric_kind kind;
-    const char *help;                       /* one sentence */
+    const char *help; /* one sentence */
     enum fb_metric_unit unit;
-    const char *labels[FB_METRIC_LABELS];   /* names; NULL where there are fewer */
-    uint32_t most_series;                   /* beyond it all count as "other"; 0 is the default */
+    const char *labels[FB_METRIC_LABELS]; /* names; NULL where there are fewer */
+    uint32_t most_series;                 /* beyond it all count as "other"; 0 is the default */
 };
 
 struct fb_metrics;

@@ -31,11 +31,11 @@ typedef struct fb_status fb_ops_page_fn(void *context, const struct fb_ops_call 
                                         struct fb_buffer *body);
 
 struct fb_ops_page {
-    const char *path;    /* "/sessions", matched whole */
-    const char *type;    /* Content-Type */
+    const char *path; /* "/sessions", matched whole */
+    const char *type; /* Content-Type */
     fb_ops_page_fn *write;
     void *context;
-    const char *help;    /* one line in the list of pages */
+    const char *help; /* one line in the list of pages */
 };
 
 /* FB_OK, or what is wrong in one line. */
@@ -43,13 +43,13 @@ typedef struct fb_status fb_ops_check_fn(void *context);
 
 struct fb_ops_config {
     struct fb_loop *loop;
-    const char *listen;                 /* "127.0.0.1:0", "[::1]:9090", "unix:/run/x.sock" */
-    const char *token;                  /* wanted as a bearer token; NULL for none */
-    struct fb_metrics *const *metrics;  /* shown on /metrics, NULL-ended; borrowed; may be NULL */
-    const struct fb_ops_page *pages;    /* more pages, path NULL at the end; borrowed; may be NULL */
-    fb_ops_check_fn *alive;             /* /healthz; NULL: always */
-    fb_ops_check_fn *ready;             /* /readyz; NULL: always */
-    void *context;                      /* of the two */
+    const char *listen;                /* "127.0.0.1:0", "[::1]:9090", "unix:/run/x.sock" */
+    const char *token;                 /* wanted as a bearer token; NULL for none */
+    struct fb_metrics *const *metrics; /* shown on /metrics, NULL-ended; borrowed; may be NULL */
+    const struct fb_ops_page *pages;   /* more pages, path NULL at the end; borrowed; may be NULL */
+    fb_ops_check_fn *alive;            /* /healthz; NULL: always */
+    fb_ops_check_fn *ready;            /* /readyz; NULL: always */
+    void *context;                     /* of the two */
 };
 
 /*

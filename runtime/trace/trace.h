@@ -14,10 +14,10 @@
 #include "runtime/base/text.h"
 
 enum {
-    FB_TRACE_PARENT_BYTES = 55,       /* "00-<32>-<16>-<2>", without a NUL */
-    FB_TRACE_STATE_BYTES = 512,       /* a longer tracestate is not handed on */
+    FB_TRACE_PARENT_BYTES = 55, /* "00-<32>-<16>-<2>", without a NUL */
+    FB_TRACE_STATE_BYTES = 512, /* a longer tracestate is not handed on */
     FB_TRACE_STATE_ENTRIES = 32,
-    FB_TRACE_BAGGAGE_BYTES = 8192,    /* a longer baggage is not handed on */
+    FB_TRACE_BAGGAGE_BYTES = 8192, /* a longer baggage is not handed on */
     FB_TRACE_BAGGAGE_ENTRIES = 64
 };
 
@@ -56,8 +56,7 @@ bool fb_trace_state_is_valid(struct fb_text tracestate);
 bool fb_trace_baggage_is_valid(struct fb_text baggage);
 
 /* The traceparent, with a NUL behind it. */
-void fb_trace_format(const struct fb_trace_context *context,
-                     char out[FB_TRACE_PARENT_BYTES + 1]);
+void fb_trace_format(const struct fb_trace_context *context, char out[FB_TRACE_PARENT_BYTES + 1]);
 
 bool fb_trace_is_set(const struct fb_trace_context *context);
 
