@@ -23,9 +23,10 @@ enum {
 
 /*
  * Unpacks into the arena; nothing is to be freed but the arena. `limit_bytes` bounds what the unpacked
- * message may take (0: eight times its wire size and 64 KiB). INVALID_ARGUMENT for bytes that are
- * not such a message, nested too deep, or with invalid UTF-8 in a string field (the field is named);
- * RESOURCE_EXHAUSTED above the limit.
+ * message may take, protobuf-c's own scratch space included (0: eight times its wire size and 1 MiB, as
+ * many tiny parts take some 25 times what they took on the wire). INVALID_ARGUMENT for bytes that
+ * are not such a message, nested too deep, or with invalid UTF-8 or a NUL in a string field (field and
+ * offset are named, in the arena's memory); RESOURCE_EXHAUSTED above the limit.
  */
 struct fb_status fb_message_unpack(const ProtobufCMessageDescriptor *descriptor,
                                    const uint8_t *data, size_t size, size_t limit_bytes,

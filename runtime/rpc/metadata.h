@@ -6,7 +6,8 @@
  *
  * Keys are lower-case: digits, letters, '_', '-', '.'. A key that ends in "-bin" has any bytes as
  * value (base64 only exists on the wire: transports decode and encode it); any other value is
- * printable ASCII. Reserved keys ("grpc-…", ":…", content-type, te, user-agent) never appear here.
+ * printable ASCII. Reserved keys ("grpc-…", ":…", content-type, te, user-agent and those that HTTP
+ * keeps for itself, such as host and connection) never appear here.
  */
 
 #include <stdbool.h>

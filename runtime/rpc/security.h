@@ -34,8 +34,10 @@ struct fb_tokens;
 
 /*
  * Bearer tokens from a file: one `tenant token` per line, '#' begins a comment; tenant 1 to 64 of
- * [a-z0-9-], token 16 to 512 printable ASCII. Only digests are kept. INVALID_ARGUMENT names the line;
- * PERMISSION_DENIED when others may read the file. `*tokens` is the caller's to destroy.
+ * [a-z0-9-], token 16 to 512 printable ASCII; a tenant may have several. Only digests are kept.
+ * INVALID_ARGUMENT names the line; NOT_FOUND without a file; PERMISSION_DENIED when we may not read it or
+ * others may. What a failure says lasts until this thread opens the next file. `*tokens` is the caller's
+ * to destroy.
  */
 struct fb_status fb_tokens_open(const char *path, struct fb_tokens **tokens);
 void fb_tokens_destroy(struct fb_tokens *tokens);

@@ -11,10 +11,16 @@
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
 
-/* grpc-message: percent-encodes all but printable ASCII without '%'. At most 4 KiB come out. */
+/*
+ * grpc-message: percent-encodes all but printable ASCII without '%'. At most 4 KiB come out; what is
+ * longer is cut between two characters.
+ */
 void fb_status_message_encode(struct fb_buffer *out, const char *why);
 
-/* Undoes it; what is not a valid escape is kept as it came. Never fails, as the standard asks. */
+/*
+ * Undoes it; what is not a valid escape (and an escaped NUL) is kept as it came. Bytes that are then not
+ * UTF-8 become '?'. Never fails, as the standard asks: without memory it is "".
+ */
 char *fb_status_message_decode(struct fb_arena *arena, struct fb_text in);
 
 /* grpc-status: UNKNOWN for what is not a known number. */
@@ -28,7 +34,8 @@ enum fb_code fb_code_of_h2_error(uint32_t error);
 
 /*
  * grpc-timeout: up to eight digits and one of H M S m u n. Microseconds, rounded up; -1 for what is
- * not a timeout. Written with the finest unit that fits eight digits; 0 and below become "1n".
+ * not a timeout. Written with the finest unit that fits eight digits, rounded up; 0 and below become
+ * "1n".
  */
 int64_t fb_timeout_decode_us(struct fb_text in);
 void fb_timeout_encode_us(int64_t timeout_us, char out[16]);
