@@ -22,11 +22,6 @@ static const char *const code_names[FB_CODE_COUNT] = {
     [FB_UNAUTHENTICATED] = "UNAUTHENTICATED",
 };
 
-struct fb_status fb_fail(enum fb_code code, const char *why)
-{
-    return (struct fb_status){.code = code, .why = why};
-}
-
 const char *fb_code_name(enum fb_code code)
 {
     if ((int)code < 0 || code >= FB_CODE_COUNT) {

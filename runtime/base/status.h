@@ -45,8 +45,14 @@ struct fb_status {
 
 extern const struct fb_status fb_ok;
 
-/* A failure. `why` is borrowed for as long as the status lives. */
-struct fb_status fb_fail(enum fb_code code, const char *why);
+/*
+ * A failure. `why` is borrowed for as long as the status lives. Defined here, so that a static
+ * checker sees that what comes out is no success.
+ */
+static inline struct fb_status fb_fail(enum fb_code code, const char *why)
+{
+    return (struct fb_status){.code = code, .why = why};
+}
 
 static inline bool fb_is_ok(struct fb_status status)
 {
