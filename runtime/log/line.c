@@ -168,27 +168,28 @@ static void put_field(struct pen *pen, const struct fb_kv *kv)
 }
 
 /*
- * A text that did not fit is worth its first part: what is left of the line is filled with it, so
- * that the quote that closes it still fits.
+ * A text that does not fit is worth its first part: what is left of the line is filled with it, so
+ * that the quote that closes it still fits. The pen is full afterwards, as no more may follow.
  */
-static void put_part(struct pen *pen, const struct fb_kv *kv)
+static void put_what_fits(struct pen *pen, const struct fb_kv *kv)
 {
     const size_t begin = pen->size;
-    struct fb_text part = kv->as.text;
+    struct fb_kv part = *kv;
 
-    pen->full = false;
-    while (kv->kind == FB_KV_TEXT && part.size > 0) {
-        struct fb_kv shorter = *kv;
-
-        part.size /= 2;
-        shorter.as.text = part;
-        put_field(pen, &shorter);
-        if (!pen->full) {
-            return;
-        }
+    put_field(pen, kv);
+    if (!pen->full) {
+        return;
+    }
+    while (pen->full && kv->kind == FB_KV_TEXT && part.as.text.size > 0) {
+        part.as.text.size /= 2;
         pen->size = begin;
         pen->full = false;
+        put_field(pen, &part);
     }
+    if (pen->full) {
+        pen->size = begin;
+    }
+    pen->full = true;
 }
 
 static void put_head(struct pen *pen, const struct fb_line *line)
@@ -213,7 +214,7 @@ static void put_head(struct pen *pen, const struct fb_line *line)
         put_field(pen, &program);
     }
     put_field(pen, &pid);
-    put_field(pen, &sentence);
+    put_what_fits(pen, &sentence);
 }
 
 size_t fb_line_write(char out[FB_LINE_BYTES], enum fb_line_format format,
@@ -224,17 +225,10 @@ size_t fb_line_write(char out[FB_LINE_BYTES], enum fb_line_format format,
     const char *end = json ? "}\n" : "\n";
     const size_t tail = strlen(cut) + strlen(end);
     struct pen pen = {.out = out, .room = FB_LINE_BYTES - tail, .json = json};
-    size_t whole = 0;
 
     put_head(&pen, line);
     for (const struct fb_kv *kv = fields; !pen.full && kv->key != NULL; kv++) {
-        whole = pen.size;
-        put_field(&pen, kv);
-        if (pen.full) {
-            pen.size = whole;
-            put_part(&pen, kv);
-            pen.full = true;
-        }
+        put_what_fits(&pen, kv);
     }
     pen.room = FB_LINE_BYTES;
     if (pen.full) {

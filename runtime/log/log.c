@@ -20,6 +20,7 @@ static _Atomic uint64_t dropped_unsaid; /* since the last line that told how man
 void fb_log_open(const struct fb_log_config *config)
 {
     current = *config;
+    atomic_store_explicit(&dropped_unsaid, 0, memory_order_relaxed);
     fb_log_set_least(config->least);
 }
 

@@ -29,7 +29,10 @@ struct fb_log_config {
     bool may_drop;
 };
 
-/* Until this is called: logfmt to standard error from FB_INFO on, without a program's name. */
+/*
+ * Until this is called: logfmt to standard error from FB_INFO on, without a program's name. Lines
+ * dropped before, and not told of yet, stay untold.
+ */
 void fb_log_open(const struct fb_log_config *config);
 
 /* Lines that were not written since the start: the descriptor would have blocked or is broken. */
