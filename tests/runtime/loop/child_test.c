@@ -418,6 +418,9 @@ static void a_child_starts_with_signals_at_their_defaults(void **state)
     struct sigaction before;
     sigset_t usual;
     sigset_t blocked;
+    /* 32 and 33 are the C library's own, which it lets nobody reset; a sandbox may ignore them. */
+    const unsigned long long library = 3ull << 31;
+    const char *ignored;
     struct run run;
 
     (void)state;
@@ -429,7 +432,10 @@ static void a_child_starts_with_signals_at_their_defaults(void **state)
     run_for_output(&run, plan);
     sigaction(SIGPIPE, &before, NULL);
     sigprocmask(SIG_SETMASK, &usual, NULL);
-    assert_string_equal(run.output, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    assert_non_null(strstr(run.output, "SigBlk:\t0000000000000000\n"));
+    ignored = strstr(run.output, "SigIgn:\t");
+    assert_non_null(ignored);
+    assert_int_equal(strtoull(ignored + strlen("SigIgn:\t"), NULL, 16) & ~library, 0);
 }
 
 static void a_child_is_reported_though_sigchld_was_ignored(void **state)
