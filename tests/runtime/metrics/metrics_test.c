@@ -127,10 +127,10 @@ static void label_values_are_escaped_and_cut_where_a_character_begins(void **sta
     fb_series_add(fb_metrics_series(metrics, CALLS_BY, FB_LABELS("a\"b\\c\nd\xff", "")), 1);
     assert_line(metrics, "t_calls_by_total{tier=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\",code=\"\"} 1");
     memset(value, 'x', 62);
-    strcpy(value + 62, "\xe2\x82\xac tail");
+    snprintf(value + 62, sizeof(value) - 62, "%s", "\xe2\x82\xac tail");
     fb_series_add(fb_metrics_series(metrics, CALLS_BY, FB_LABELS(value, "")), 1);
     fb_series_add(fb_metrics_series(metrics, CALLS_BY, FB_LABELS(value, "")), 1);
-    strcpy(value + 62, "\",code=\"\"} 2");
+    snprintf(value + 62, sizeof(value) - 62, "%s", "\",code=\"\"} 2");
     value[74] = '\0';
     {
         char line[160];
