@@ -31,7 +31,7 @@ struct report {
     int error; /* errno */
 };
 
-/* All that the child needs, made before it exists: it shares our memory and may allocate nothing. */
+/* All that the child needs, made before it exists: it shares our memory and allocates nothing. */
 struct launch {
     const struct fb_child_plan *plan;
     char *const *env;

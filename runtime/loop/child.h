@@ -4,8 +4,8 @@
 /*
  * child: a child process with its end reported by pidfd.
  *
- * On the loop's thread, which must be the thread that lives as long as the process (the parent-death
- * signal is tied to the thread that forks).
+ * On the loop's thread, which must be one that lives as long as the process: the parent-death
+ * signal is tied to the thread that forks.
  */
 
 #include <stdbool.h>

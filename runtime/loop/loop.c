@@ -385,7 +385,7 @@ void fb_timer_clear(struct fb_timer *timer)
     }
 }
 
-/* Those set meanwhile for the past can at most use up the number due before: then we look around. */
+/* No more calls than were set at first: those set meanwhile for the past come next round. */
 static void run_timers(struct fb_loop *loop)
 {
     uint32_t most = loop->timer_count;

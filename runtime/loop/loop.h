@@ -71,7 +71,7 @@ struct fb_watch {
     struct fb_loop *loop;
 };
 
-/* Watches `fd`, which stays the caller's to close (after unwatch). UNAVAILABLE when epoll refuses. */
+/* Watches `fd`, which stays the caller's to close (after unwatch). UNAVAILABLE: epoll refuses. */
 struct fb_status fb_loop_watch(struct fb_loop *loop, struct fb_watch *watch, int fd,
                                unsigned interest, fb_watch_fn *fn);
 
