@@ -146,7 +146,7 @@ static bool is_among(pid_t pid, const pid_t *pids, size_t count)
     return false;
 }
 
-/* Marks children of what is marked until nothing changes: one or two passes, as pids mostly grow. */
+/* Marks children of what is marked until nothing changes: mostly two passes, as pids grow. */
 static void mark_ours(struct processes *processes, const pid_t *spared, size_t spared_count)
 {
     const pid_t self = getpid();

@@ -5,9 +5,9 @@
  * descendants: reaches the processes below this one, however they hide.
  *
  * A process that left its group and session, or whose parent ended, still descends from us once we
- * adopt: then the kernel makes it our child when its parent ends. So as long as waitpid knows a child
- * of ours there may be descendants, and when it knows none there are none. One thread at a time.
- * Needs libc and /proc alone.
+ * adopt: then the kernel makes it our child when its parent ends. So as long as waitpid knows a
+ * child of ours there may be descendants, and when it knows none there are none. One thread at a
+ * time. Needs libc and /proc alone.
  */
 
 #include <stdbool.h>
@@ -15,8 +15,8 @@
 #include <sys/types.h>
 
 /*
- * From now on orphans below us become our children (a "child subreaper"). Not inherited by children.
- * False when the kernel refuses.
+ * From now on orphans below us become our children (a "child subreaper"). Children do not inherit
+ * it. False when the kernel refuses.
  */
 bool fb_descendants_adopt(void);
 
@@ -29,9 +29,9 @@ bool fb_descendants_adopt(void);
 size_t fb_descendants_signal(int number, const pid_t *spared, size_t spared_count);
 
 /*
- * Reaps the children of ours that have ended, but none in `spared` (those whose end somebody wants to
- * know). While one of these has ended and is not reaped yet, others may be left for the next time.
- * False when there is no child left at all, ended or not.
+ * Reaps the children of ours that have ended, but none in `spared` (those whose end somebody wants
+ * to know). While one of these has ended and is not reaped yet, others may be left for the next
+ * time. False when there is no child left at all, ended or not.
  */
 bool fb_descendants_reap(const pid_t *spared, size_t spared_count);
 

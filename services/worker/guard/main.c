@@ -7,9 +7,9 @@
  *
  * Started with descriptor 3 as the reading end of a pipe whose writing end its owner alone holds:
  * the life line. The command gets standard input, output and error untouched. When the life line
- * closes, in whatever way the owner ended, or on SIGTERM, SIGINT or SIGHUP, everything that descends
- * from the command gets SIGTERM and, after the grace, SIGKILL, wherever it has hidden. What the
- * command leaves behind when it ends by itself is killed at once.
+ * closes, in whatever way the owner ended, or on SIGTERM, SIGINT or SIGHUP, everything that
+ * descends from the command gets SIGTERM and, after the grace, SIGKILL, wherever it has hidden.
+ * What the command leaves behind when it ends by itself is killed at once.
  *
  * Exit code: the command's own, or 128 and the number of the signal that ended it; 127 when it is
  * not found, 126 when it cannot be executed, 125 when the guard itself cannot do its work.

@@ -206,6 +206,8 @@ static void the_streams_are_the_servers_alone(void **state)
 static void the_server_inherits_neither_life_line_nor_blocked_signals(void **state)
 {
     struct guarded guarded;
+    unsigned long long blocked;
+    unsigned long long ignored;
     char text[256] = "";
     size_t size = 0;
     ssize_t got;
@@ -216,7 +218,9 @@ static void the_server_inherits_neither_life_line_nor_blocked_signals(void **sta
     while ((got = read(guarded.witness, text + size, sizeof(text) - 1 - size)) > 0) {
         size += (size_t)got;
     }
-    assert_string_equal(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    assert_int_equal(sscanf(text, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
+    assert_int_equal(blocked, 0);
+    assert_int_equal(ignored & ~(3ULL << 31), 0); /* libc keeps these two to itself */
     wait_for_end(&guarded);
     finish(&guarded);
 }
@@ -285,7 +289,7 @@ static void a_server_that_listens_ends_by_sigterm_within_the_grace(void **state)
     struct guarded guarded;
 
     (void)state;
-    start(&guarded, "600000", "trap 'exit 5' TERM; echo; while :; do sleep 1000 & wait; done");
+    start(&guarded, "600000", "trap 'exit 5' TERM; echo; while :; do read line; done");
     wait_for_bytes(&guarded, 1);
     cut_life_line(&guarded);
     wait_for_end(&guarded);
