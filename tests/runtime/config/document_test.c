@@ -110,7 +110,7 @@ static void an_error_names_file_line_and_column_and_quotes_nothing(void **state)
     assert_refused(*state, "{}\n/* never ends", "f.json:2:1: this comment does not end");
     assert_refused(*state, "{\"\xc3\xa4\": \"\xff\"}", "f.json:1:8: a byte that is not UTF-8");
     assert_refused(*state, "[1]", "f.json: wanted an object in braces");
-    assert_refused(*state, "", "f.json:1:1: no JSON: '[' or '{' expected");
+    assert_refused(*state, "", "f.json:1:1: no JSON: '[' or '{' expected near end of file");
 }
 
 static void nesting_is_limited(void **state)
