@@ -1,0 +1,362 @@
+#ifndef FB_SERVICES_SESSION_STORE_ENGINE_H
+#define FB_SERVICES_SESSION_STORE_ENGINE_H
+
+/*
+ * engine: what keeps the store's state, whatever database does it.
+ *
+ * Every operation is a struct: the first group says what is asked, the second what came of it. It is
+ * submitted, runs on a thread of the engine, and its on_done is called there; nothing else touches
+ * it in between. Writes that were answered FB_OK are on disk. Fields are checked by who submits
+ * (limits.h), so engines only assert them.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/base/arena.h"
+#include "runtime/base/status.h"
+#include "runtime/lane/lane.h"
+
+enum engine_op_kind {
+    /* writes */
+    ENGINE_ACQUIRE,
+    ENGINE_RENEW,
+    ENGINE_RELEASE,
+    ENGINE_APPEND,
+    ENGINE_PUT_SNAPSHOT,
+    ENGINE_DELETE_SESSION,
+    ENGINE_PUT_BLOB,
+    ENGINE_PUT_CATALOGUE,
+    ENGINE_PUT_RESULT,
+    /* reads */
+    ENGINE_READ_SESSION,
+    ENGINE_READ_EVENTS,
+    ENGINE_LIST_SESSIONS,
+    ENGINE_READ_BLOB,
+    ENGINE_READ_CATALOGUE,
+    ENGINE_READ_RESULT,
+    /* long reads, one at a time */
+    ENGINE_BACKUP,
+    ENGINE_CHECK,
+    ENGINE_OP_KINDS
+};
+
+/* The first member of every operation. */
+struct engine_op {
+    struct fb_work work; /* the engine's */
+    enum engine_op_kind kind;
+    void (*on_done)(struct engine_op *op); /* once; also before engine_submit returns, if full */
+
+    /* what came of it */
+    struct fb_status status; /* `why` is constant or in `arena` */
+    const char *reason;      /* the word for flowbalancer-reason; "" for none */
+    struct fb_arena arena;   /* holds what the answer points at */
+};
+
+/* Bytes that are stored as they are. */
+struct engine_bytes {
+    const uint8_t *data; /* may be NULL when size is 0 */
+    size_t size;
+};
+
+/* --- sessions --- */
+
+struct engine_session {
+    const char *id;
+    const char *scope; /* "" is a scope like any other */
+    const char *name;  /* "" for none */
+    int64_t created_unix_ms;
+    int64_t updated_unix_ms;
+    int64_t last_sequence;         /* 0 while there is no event */
+    int64_t snapshot_sequence;     /* 0 while there is no snapshot */
+    int64_t epoch;                 /* 0 while nobody acquired it */
+    const char *owner;             /* "" after a release */
+    int64_t lease_expires_unix_ms; /* 0 after a release */
+    int64_t payload_bytes;
+};
+
+/*
+ * NOT_FOUND without `create`; FAILED_PRECONDITION `held`, with the holder in the answer;
+ * ALREADY_EXISTS where `create` meets an id or a name that another session has.
+ */
+struct engine_acquire {
+    struct engine_op op;
+    /* asked */
+    const char *scope;
+    const char *session_id; /* "" finds by name */
+    const char *name;
+    const char *new_id; /* for a session without an id that has to be created */
+    bool create;
+    const char *owner;
+    int64_t lease_ms;
+    bool take_over;
+    /* answered: `session` as it is now, or as it is held by another */
+    struct engine_session session;
+    bool created;
+    int64_t now_unix_ms; /* the time that was decided by */
+};
+
+struct engine_held {
+    const char *session_id;
+    int64_t epoch;
+    bool lost; /* answered */
+};
+
+struct engine_renew {
+    struct engine_op op;
+    /* asked */
+    const char *owner;
+    struct engine_held *held;
+    size_t held_count;
+    int64_t lease_ms;
+    /* answered */
+    int64_t lease_expires_unix_ms;
+};
+
+/* ABORTED `stale-epoch`, NOT_FOUND. */
+struct engine_release {
+    struct engine_op op;
+    const char *session_id;
+    int64_t epoch;
+};
+
+/* FAILED_PRECONDITION `held`, NOT_FOUND. */
+struct engine_delete_session {
+    struct engine_op op;
+    const char *scope;
+    const char *session_id;
+    int64_t epoch;
+};
+
+/* --- events and snapshots --- */
+
+struct engine_event {
+    int64_t sequence;
+    int64_t unix_ms;
+    uint32_t kind;
+    struct engine_bytes payload;
+};
+
+/*
+ * ABORTED `stale-epoch` or `wrong-sequence` (last_sequence is then where the session is),
+ * ALREADY_EXISTS for a request id with other events, NOT_FOUND.
+ */
+struct engine_append {
+    struct engine_op op;
+    /* asked */
+    const char *session_id;
+    int64_t epoch;
+    int64_t expected_sequence;
+    const char *request_id;
+    const struct engine_event *events; /* kind and payload are read */
+    size_t event_count;                /* at least 1 */
+    /* answered */
+    int64_t first_sequence;
+    int64_t last_sequence;
+    int64_t unix_ms;
+    bool repeated;
+};
+
+/* ABORTED `stale-epoch` or `wrong-sequence`, NOT_FOUND. */
+struct engine_put_snapshot {
+    struct engine_op op;
+    const char *session_id;
+    int64_t epoch;
+    int64_t sequence;
+    struct engine_bytes data;
+};
+
+/* NOT_FOUND. */
+struct engine_read_session {
+    struct engine_op op;
+    /* asked */
+    const char *scope;
+    const char *session_id;
+    int64_t snapshot_after; /* the snapshot is read only if it is later; INT64_MAX for never */
+    /* answered */
+    struct engine_session session;
+    bool has_snapshot; /* its sequence is session.snapshot_sequence */
+    struct engine_bytes snapshot;
+};
+
+/*
+ * Events after_sequence < sequence <= upto_sequence in order and without gaps, as many as fit in
+ * most_bytes but at least one if there is one. NOT_FOUND; OUT_OF_RANGE when after_sequence is beyond
+ * the last event.
+ */
+struct engine_read_events {
+    struct engine_op op;
+    /* asked */
+    const char *scope;
+    const char *session_id;
+    int64_t after_sequence;
+    int64_t upto_sequence;
+    size_t most_bytes;
+    /* answered */
+    struct engine_event *events;
+    size_t event_count;
+    int64_t last_sequence; /* of the session */
+};
+
+struct engine_list_sessions {
+    struct engine_op op;
+    /* asked: those after (after_name, after_id) whose names begin with name_prefix */
+    const char *scope;
+    const char *name_prefix;
+    const char *after_name; /* NULL for the beginning */
+    const char *after_id;
+    size_t most;
+    /* answered, by name and id */
+    struct engine_session *sessions;
+    size_t session_count;
+    bool more; /* there are further ones */
+};
+
+/* --- blobs --- */
+
+struct engine_put_blob {
+    struct engine_op op;
+    const char *scope;
+    uint8_t sha256[32];
+    struct engine_bytes data;
+};
+
+/* NOT_FOUND. */
+struct engine_read_blob {
+    struct engine_op op;
+    /* asked */
+    const char *scope;
+    uint8_t sha256[32];
+    /* answered */
+    struct engine_bytes data;
+};
+
+/* --- catalogue --- */
+
+struct engine_catalogue_entry {
+    const char *server;
+    uint8_t config_digest[32];
+    int32_t kind;
+    struct engine_bytes content; /* what the entry says */
+    int64_t fetched_unix_ms;
+    int64_t ttl_ms;
+    int64_t version;
+};
+
+struct engine_put_catalogue {
+    struct engine_op op;
+    /* asked: all but the version */
+    struct engine_catalogue_entry entry;
+    /* answered */
+    int64_t version;
+    bool changed;
+};
+
+struct engine_catalogue_filter {
+    const char *server; /* "" for any */
+    bool has_digest;
+    uint8_t config_digest[32];
+};
+
+/* The order in which entries are read. */
+enum engine_catalogue_order {
+    ENGINE_BY_VERSION, /* those after after_version */
+    ENGINE_BY_KEY,     /* those after (after_server, after_digest, after_kind) */
+};
+
+struct engine_read_catalogue {
+    struct engine_op op;
+    /* asked */
+    const struct engine_catalogue_filter *filters;
+    size_t filter_count; /* 0 takes all */
+    enum engine_catalogue_order order;
+    int64_t after_version;
+    const char *after_server; /* "" for the beginning */
+    uint8_t after_digest[32];
+    int32_t after_kind;
+    size_t most_bytes; /* of content; but at least one entry */
+    /* answered */
+    struct engine_catalogue_entry *entries;
+    size_t entry_count;
+    bool more;            /* ask again after the last of these */
+    int64_t last_version; /* of the whole catalogue */
+};
+
+/* --- cached results --- */
+
+struct engine_put_result {
+    struct engine_op op;
+    const char *scope;
+    struct engine_bytes key;
+    struct engine_bytes value;
+    int64_t ttl_ms;
+};
+
+/* NOT_FOUND. */
+struct engine_read_result {
+    struct engine_op op;
+    /* asked */
+    const char *scope;
+    struct engine_bytes key;
+    /* answered */
+    struct engine_bytes value;
+    int64_t stored_unix_ms;
+    int64_t expires_unix_ms;
+};
+
+/* --- the whole --- */
+
+/*
+ * Copies everything into a new file that appears under `path` when it is whole and on disk.
+ * ALREADY_EXISTS; FAILED_PRECONDITION `running` while a backup or check runs; CANCELLED.
+ */
+struct engine_backup {
+    struct engine_op op;
+    /* asked */
+    const char *path;
+    void (*on_progress)(struct engine_backup *backup); /* on the engine's thread */
+    bool (*cancelled)(struct engine_backup *backup);   /* from any thread's view; asked often */
+    /* answered; on_progress may read the first two */
+    int64_t pages_done;
+    int64_t pages_total;
+    int64_t size_bytes;
+};
+
+/* Findings are told one by one. FAILED_PRECONDITION `running`; CANCELLED. */
+struct engine_check {
+    struct engine_op op;
+    /* asked */
+    bool quick;
+    void (*on_stage)(struct engine_check *check, const char *stage);     /* engine's thread */
+    void (*on_finding)(struct engine_check *check, const char *finding); /* engine's thread */
+    bool (*cancelled)(struct engine_check *check);
+    /* answered */
+    int64_t sessions;
+    int64_t events;
+    int64_t findings;
+    int32_t schema_version;
+};
+
+/* --- the interface --- */
+
+/* An engine's own struct begins with this. */
+struct engine {
+    void (*submit)(struct engine *engine, struct engine_op *op);
+    void (*close)(struct engine *engine);
+    size_t (*waiting)(struct engine *engine);
+};
+
+/*
+ * Runs `op`, which with all that it points at has to live until on_done. Any thread. When too much
+ * waits, on_done is called at once with RESOURCE_EXHAUSTED `busy`.
+ */
+void engine_submit(struct engine *engine, struct engine_op *op);
+
+/* Finishes what was submitted (on_done of each is called) and frees. NULL is harmless. */
+void engine_close(struct engine *engine);
+
+/* Operations that wait, for metrics. */
+size_t engine_waiting(struct engine *engine);
+
+#endif

@@ -1,0 +1,113 @@
+#include "services/session_store/statements.h"
+
+/* In the order in which sessions.c reads them. */
+#define SESSION_COLUMNS                                                                          \
+    "key, id, scope, name, created_unix_ms, updated_unix_ms, last_sequence, snapshot_sequence, " \
+    "epoch, owner, lease_expires_unix_ms, payload_bytes, appends"
+
+/* In the order in which database_body reads them. */
+#define BODY_COLUMNS "codec, raw_bytes, digest, body"
+
+#define CATALOGUE_COLUMNS \
+    "server, config_digest, kind, fetched_unix_ms, ttl_ms, version, " BODY_COLUMNS
+
+const char *const statements[STATEMENT_COUNT] = {
+    [TRANSACTION_READ] = "BEGIN DEFERRED",
+    [TRANSACTION_WRITE] = "BEGIN IMMEDIATE",
+    [TRANSACTION_COMMIT] = "COMMIT",
+    [TRANSACTION_ROLLBACK] = "ROLLBACK",
+
+    [SESSION_BY_ID] = "SELECT " SESSION_COLUMNS " FROM session WHERE id = $1",
+    [SESSION_BY_NAME] = "SELECT " SESSION_COLUMNS " FROM session"
+                        " WHERE scope = $1 AND name = $2 AND name <> ''",
+    [SESSION_CREATE] = "INSERT INTO session (id, scope, name, created_unix_ms, updated_unix_ms)"
+                       " VALUES ($1, $2, $3, $4, $4)",
+    [SESSION_OWN] = "UPDATE session SET epoch = $1, owner = $2, lease_expires_unix_ms = $3"
+                    " WHERE key = $4",
+    [SESSION_ADVANCE] = "UPDATE session SET last_sequence = $1, updated_unix_ms = $2,"
+                        " payload_bytes = payload_bytes + $3, appends = appends + 1"
+                        " WHERE key = $4",
+    [SESSION_SNAPSHOT] = "UPDATE session SET snapshot_sequence = $1 WHERE key = $2",
+    [SESSION_DELETE] = "DELETE FROM session WHERE key = $1",
+    [SESSION_LIST] = "SELECT " SESSION_COLUMNS " FROM session"
+                     " WHERE scope = $1 AND (name, id) > ($2, $3) ORDER BY name, id LIMIT $4",
+    [SESSION_ALL] = "SELECT " SESSION_COLUMNS " FROM session ORDER BY key",
+
+    [BATCH_ADD] =
+        "INSERT INTO batch (session, first_sequence, last_sequence, unix_ms, " BODY_COLUMNS
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    [BATCH_HEAD] = "SELECT last_sequence, unix_ms, digest FROM batch"
+                   " WHERE session = $1 AND first_sequence = $2",
+    [BATCH_READ] = "SELECT first_sequence, last_sequence, unix_ms, " BODY_COLUMNS " FROM batch"
+                   " WHERE session = $1 AND first_sequence >= COALESCE("
+                   "(SELECT MAX(first_sequence) FROM batch"
+                   " WHERE session = $1 AND first_sequence <= $2), 0)"
+                   " AND first_sequence <= $3 ORDER BY first_sequence",
+    [BATCH_ALL] = "SELECT first_sequence, last_sequence, unix_ms, " BODY_COLUMNS " FROM batch"
+                  " WHERE session = $1 ORDER BY first_sequence",
+    [REQUEST_FIND] = "SELECT first_sequence FROM request WHERE session = $1 AND id = $2",
+    [REQUEST_ADD] = "INSERT INTO request (session, id, append, first_sequence)"
+                    " VALUES ($1, $2, $3, $4)",
+    [REQUEST_PRUNE] = "DELETE FROM request WHERE session = $1 AND append <= $2",
+    [SNAPSHOT_PUT] = "INSERT INTO snapshot (session, sequence, " BODY_COLUMNS ")"
+                     " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (session) DO UPDATE SET"
+                     " sequence = excluded.sequence, codec = excluded.codec,"
+                     " raw_bytes = excluded.raw_bytes, digest = excluded.digest,"
+                     " body = excluded.body",
+    [SNAPSHOT_READ] = "SELECT sequence, " BODY_COLUMNS " FROM snapshot WHERE session = $1",
+    [SNAPSHOT_ALL] = "SELECT session.id, snapshot.sequence, " BODY_COLUMNS " FROM snapshot"
+                     " JOIN session ON session.key = snapshot.session",
+
+    [PURGE_ADD] = "INSERT INTO purge (session) VALUES ($1)",
+    [PURGE_NEXT] = "SELECT session FROM purge ORDER BY session LIMIT 1",
+    [PURGE_BATCHES] = "DELETE FROM batch WHERE session = $1 AND first_sequence IN"
+                      " (SELECT first_sequence FROM batch WHERE session = $1"
+                      " ORDER BY first_sequence LIMIT 200)",
+    [PURGE_REQUESTS] = "DELETE FROM request WHERE session = $1",
+    [PURGE_SNAPSHOT] = "DELETE FROM snapshot WHERE session = $1",
+    [PURGE_DONE] = "DELETE FROM purge WHERE session = $1",
+
+    [BLOB_FIND] = "SELECT 1 FROM blob WHERE scope = $1 AND sha256 = $2",
+    [BLOB_ADD] = "INSERT INTO blob (scope, sha256, " BODY_COLUMNS ")"
+                 " VALUES ($1, $2, $3, $4, $5, $6)",
+    [BLOB_READ] = "SELECT " BODY_COLUMNS " FROM blob WHERE scope = $1 AND sha256 = $2",
+    [BLOB_ALL] = "SELECT sha256, " BODY_COLUMNS " FROM blob",
+
+    [CATALOGUE_FIND] = "SELECT version, digest FROM catalogue"
+                       " WHERE server = $1 AND config_digest = $2 AND kind = $3",
+    [CATALOGUE_PUT] = "INSERT INTO catalogue (" CATALOGUE_COLUMNS ")"
+                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                      " ON CONFLICT (server, config_digest, kind) DO UPDATE SET"
+                      " fetched_unix_ms = excluded.fetched_unix_ms, ttl_ms = excluded.ttl_ms,"
+                      " version = excluded.version, codec = excluded.codec,"
+                      " raw_bytes = excluded.raw_bytes, digest = excluded.digest,"
+                      " body = excluded.body",
+    [CATALOGUE_TOUCH] = "UPDATE catalogue SET fetched_unix_ms = $1, ttl_ms = $2"
+                        " WHERE server = $3 AND config_digest = $4 AND kind = $5",
+    [CATALOGUE_PRUNE] = "DELETE FROM catalogue WHERE server = $1 AND kind = $2"
+                        " AND config_digest NOT IN (SELECT config_digest FROM catalogue"
+                        " WHERE server = $1 AND kind = $2"
+                        " ORDER BY fetched_unix_ms DESC, version DESC LIMIT $3)",
+    [CATALOGUE_BY_VERSION] = "SELECT " CATALOGUE_COLUMNS " FROM catalogue"
+                             " WHERE version > $1 ORDER BY version",
+    [CATALOGUE_BY_KEY] = "SELECT " CATALOGUE_COLUMNS " FROM catalogue"
+                         " WHERE (server, config_digest, kind) > ($1, $2, $3)"
+                         " ORDER BY server, config_digest, kind",
+    [CATALOGUE_NEXT_VERSION] = "UPDATE counter SET value = value + 1"
+                               " WHERE name = 'catalogue_version' RETURNING value",
+    [CATALOGUE_LAST_VERSION] = "SELECT value FROM counter WHERE name = 'catalogue_version'",
+
+    [RESULT_PUT] = "INSERT INTO result (scope, key, stored_unix_ms, expires_unix_ms, " BODY_COLUMNS
+                   ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    [RESULT_DELETE] = "DELETE FROM result WHERE scope = $1 AND key = $2 RETURNING LENGTH(body)",
+    [RESULT_READ] = "SELECT stored_unix_ms, expires_unix_ms, " BODY_COLUMNS " FROM result"
+                    " WHERE scope = $1 AND key = $2 AND expires_unix_ms > $3",
+    [RESULT_TOTAL] = "SELECT COALESCE(SUM(LENGTH(body)), 0) FROM result",
+    [RESULT_EVICT] = "DELETE FROM result WHERE id ="
+                     " (SELECT id FROM result ORDER BY expires_unix_ms, id LIMIT 1)"
+                     " RETURNING LENGTH(body)",
+    [RESULT_EXPIRE] = "DELETE FROM result WHERE id IN (SELECT id FROM result"
+                      " WHERE expires_unix_ms <= $1 ORDER BY expires_unix_ms LIMIT 200)"
+                      " RETURNING LENGTH(body)",
+    [RESULT_ALL] = "SELECT scope, key, stored_unix_ms, " BODY_COLUMNS " FROM result",
+};

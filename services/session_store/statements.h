@@ -1,0 +1,72 @@
+#ifndef FB_SERVICES_SESSION_STORE_STATEMENTS_H
+#define FB_SERVICES_SESSION_STORE_STATEMENTS_H
+
+/*
+ * statements: all SQL that operations use, by name.
+ *
+ * Parameters are numbered in the order in which a statement first names them. What makes and changes
+ * tables is in schema/.
+ */
+
+enum statement {
+    TRANSACTION_READ,
+    TRANSACTION_WRITE,
+    TRANSACTION_COMMIT,
+    TRANSACTION_ROLLBACK,
+
+    SESSION_BY_ID,
+    SESSION_BY_NAME,
+    SESSION_CREATE,
+    SESSION_OWN,
+    SESSION_ADVANCE,
+    SESSION_SNAPSHOT,
+    SESSION_DELETE,
+    SESSION_LIST,
+    SESSION_ALL,
+
+    BATCH_ADD,
+    BATCH_HEAD,
+    BATCH_READ,
+    BATCH_ALL,
+    REQUEST_FIND,
+    REQUEST_ADD,
+    REQUEST_PRUNE,
+    SNAPSHOT_PUT,
+    SNAPSHOT_READ,
+    SNAPSHOT_ALL,
+
+    PURGE_ADD,
+    PURGE_NEXT,
+    PURGE_BATCHES,
+    PURGE_REQUESTS,
+    PURGE_SNAPSHOT,
+    PURGE_DONE,
+
+    BLOB_FIND,
+    BLOB_ADD,
+    BLOB_READ,
+    BLOB_ALL,
+
+    CATALOGUE_FIND,
+    CATALOGUE_PUT,
+    CATALOGUE_TOUCH,
+    CATALOGUE_PRUNE,
+    CATALOGUE_BY_VERSION,
+    CATALOGUE_BY_KEY,
+    CATALOGUE_NEXT_VERSION,
+    CATALOGUE_LAST_VERSION,
+
+    RESULT_PUT,
+    RESULT_DELETE,
+    RESULT_READ,
+    RESULT_TOTAL,
+    RESULT_EVICT,
+    RESULT_EXPIRE,
+    RESULT_ALL,
+
+    STATEMENT_COUNT
+};
+
+extern const char *const statements[STATEMENT_COUNT];
+
+#endif
