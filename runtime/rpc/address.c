@@ -17,6 +17,7 @@
 
 enum {
     NAME_MOST = 253,
+    ADDRESS_MOST = NAME_MOST + 16, /* with prefix, brackets and port */
     LIST_MOST = 64,
     RESOLVERS_MOST = 64, /* threads that wait for an answer, in the whole process */
 };
@@ -139,10 +140,58 @@ static struct fb_status parse(const char *spelled, struct target *target)
     return spelled[0] == '[' ? parse_ipv6(spelled, target) : parse_host(spelled, target);
 }
 
+/* Cuts the next of a comma-separated list into `one`; false when it is longer than any address may be. */
+static bool next_of_list(const char **list, char *one, size_t room)
+{
+    const size_t size = strcspn(*list, ",");
+
+    if (size >= room) {
+        return false;
+    }
+    memcpy(one, *list, size);
+    one[size] = '\0';
+    *list += size;
+    if (**list == ',') {
+        (*list)++;
+    }
+    return true;
+}
+
+/* A list is of addresses that need no name server, so that it stays in its order. */
+static struct fb_status check_list(const char *list)
+{
+    char one[ADDRESS_MOST];
+    struct target parsed;
+    size_t count = 0;
+
+    while (*list != '\0') {
+        struct fb_status status;
+
+        if (++count > LIST_MOST) {
+            return fb_fail(FB_INVALID_ARGUMENT, "the list has more than 64 addresses");
+        }
+        if (!next_of_list(&list, one, sizeof(one))) {
+            return fb_fail(FB_INVALID_ARGUMENT, "an address of the list is too long");
+        }
+        status = parse(one, &parsed);
+        if (!fb_is_ok(status)) {
+            return status;
+        }
+        if (parsed.kind == KIND_NAME) {
+            return fb_fail(FB_INVALID_ARGUMENT,
+                           "a list is of numeric addresses and Unix sockets, not of names");
+        }
+    }
+    return fb_ok;
+}
+
 struct fb_status fb_address_check(const char *target)
 {
     struct target parsed;
 
+    if (target != NULL && strchr(target, ',') != NULL) {
+        return check_list(target);
+    }
     return parse(target, &parsed);
 }
 
@@ -385,10 +434,8 @@ static bool start_resolver(struct fb_resolving *resolving)
     return started;
 }
 
-static void add_numeric(struct fb_resolving *resolving)
+static void add_numeric(struct fb_resolving *resolving, const struct target *target)
 {
-    const struct target *target = &resolving->target;
-
     if (target->kind == KIND_UNIX) {
         struct sockaddr_un un = {.sun_family = AF_UNIX};
 
@@ -407,6 +454,17 @@ static void add_numeric(struct fb_resolving *resolving)
     }
 }
 
+static void add_list(struct fb_resolving *resolving, const char *list)
+{
+    char one[ADDRESS_MOST];
+    struct target target;
+
+    while (*list != '\0' && next_of_list(&list, one, sizeof(one))) {
+        parse(one, &target);
+        add_numeric(resolving, &target);
+    }
+}
+
 struct fb_resolving *fb_address_resolve(struct fb_loop *loop, const char *target,
                                         fb_resolved_fn *fn, void *arg)
 {
@@ -419,6 +477,14 @@ struct fb_resolving *fb_address_resolve(struct fb_loop *loop, const char *target
     resolving->fn = fn;
     resolving->arg = arg;
     pthread_mutex_init(&resolving->lock, NULL);
+    if (target != NULL && strchr(target, ',') != NULL) {
+        resolving->status = check_list(target);
+        if (fb_is_ok(resolving->status)) {
+            add_list(resolving, target);
+        }
+        fb_loop_defer(loop, &resolving->later, on_later);
+        return resolving;
+    }
     resolving->status = parse(target, &resolving->target);
     if (fb_is_ok(resolving->status) && resolving->target.kind == KIND_NAME) {
         resolving->threaded = true;
@@ -428,7 +494,7 @@ struct fb_resolving *fb_address_resolve(struct fb_loop *loop, const char *target
         resolving->threaded = false;
         resolving->status = fb_fail(FB_RESOURCE_EXHAUSTED, "too many names are being resolved");
     } else if (fb_is_ok(resolving->status)) {
-        add_numeric(resolving);
+        add_numeric(resolving, &resolving->target);
     }
     fb_loop_defer(loop, &resolving->later, on_later);
     return resolving;

@@ -5,6 +5,7 @@
  * address: where to listen and whom to dial.
  *
  * Spelled "unix:/path", "host:port", "[ipv6]:port" or "dns:host:port"; port 0 lets the system choose.
+ * To dial, also a comma-separated list of numeric addresses and Unix sockets, tried in that order.
  */
 
 #include <stdbool.h>

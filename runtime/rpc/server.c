@@ -153,6 +153,9 @@ struct fb_status fb_server_listen(struct fb_server *server, const struct fb_tran
     struct fb_listener **last = &server->listeners;
     struct fb_status status = fb_address_check(config->address);
 
+    if (fb_is_ok(status) && strchr(config->address, ',') != NULL) {
+        status = fb_fail(FB_INVALID_ARGUMENT, "one listens on one address, not on a list");
+    }
     if (fb_is_ok(status)) {
         status = fb_listen_allowed(config->address, &config->tls, config->tokens);
     }

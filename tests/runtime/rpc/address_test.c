@@ -190,6 +190,34 @@ static void numeric_and_unix_targets_resolve_to_themselves(void **state)
     assert_resolves("unix:/run/flow.sock", "unix:/run/flow.sock");
 }
 
+static void a_list_is_resolved_in_its_order(void **state)
+{
+    static const char spelling[] = "10.0.0.2:1,unix:/run/a.sock,[::1]:3,10.0.0.1:2";
+    char spelled[128];
+
+    (void)state;
+    assert_int_equal(fb_address_check(spelling).code, FB_OK);
+    resolve(spelling);
+    assert_int_equal(answer.code, FB_OK);
+    assert_int_equal(list_count, 4);
+    fb_address_format(&list[0], spelled, sizeof(spelled));
+    assert_string_equal(spelled, "10.0.0.2:1");
+    fb_address_format(&list[1], spelled, sizeof(spelled));
+    assert_string_equal(spelled, "unix:/run/a.sock");
+    fb_address_format(&list[3], spelled, sizeof(spelled));
+    assert_string_equal(spelled, "10.0.0.1:2");
+}
+
+static void a_list_holds_neither_names_nor_gaps(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(fb_address_check("10.0.0.1:1,router:2").why, "not of names"));
+    assert_non_null(strstr(fb_address_check("10.0.0.1:1,,10.0.0.1:2").why, "empty"));
+    assert_non_null(strstr(fb_address_check(",10.0.0.1:1").why, "empty"));
+    resolve("10.0.0.1:1,router:2");
+    assert_int_equal(answer.code, FB_INVALID_ARGUMENT);
+}
+
 static void a_name_is_resolved_on_another_thread(void **state)
 {
     bool loopback = true;
@@ -294,6 +322,8 @@ int main(void)
         cmocka_unit_test(loopback_is_what_never_leaves_the_machine),
         cmocka_unit_test_setup_teardown(numeric_and_unix_targets_resolve_to_themselves, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_list_is_resolved_in_its_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_list_holds_neither_names_nor_gaps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_is_resolved_on_another_thread, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_spelling_is_told_on_the_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_nobody_has_is_unavailable, set_up, tear_down),
