@@ -75,7 +75,7 @@ protoc -Iproto -I/usr/include --include_imports --descriptor_set_out=$(RULEDIR)/
     echo '#ifndef FB_PROTO_{upper}_H'
     echo '#define FB_PROTO_{upper}_H'
     echo '#include <stddef.h>'
-    echo 'extern const unsigned char {name}[];'
+    echo "extern const unsigned char {name}[$$(stat -c %s $(RULEDIR)/{name}.bin)];"
     echo 'extern const size_t {name}_size;'
     echo '#endif'
 }} > $(RULEDIR)/{name}.h

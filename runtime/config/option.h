@@ -2,7 +2,7 @@
 #define FB_RUNTIME_CONFIG_OPTION_H
 
 /*
- * option: a program's settings as one table.
+ * option: settings as one table, and how each is written by people.
  *
  *     struct router_config {
  *         const char *listen;
@@ -18,10 +18,6 @@
  *          .help = "silence after which a worker is gone"},
  *         {.name = NULL},
  *     };
- *
- * Where a value comes from: the arguments (`--heartbeat-grace 6s`, `--heartbeat_grace=6s`,
- * `--flag`, `--no-flag`), else the object of the program in the file (`flow.router`), else the
- * table. Reading is free of side effects, so a file that changed is read anew into another struct.
  */
 
 #include <stdbool.h>
@@ -31,7 +27,6 @@
 #include "runtime/base/arena.h"
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
-#include "runtime/config/note.h"
 
 enum fb_option_kind {
     /* what the field of the config struct must be, and what is accepted */
@@ -43,9 +38,11 @@ enum fb_option_kind {
     FB_OPTION_SIZE,     /* int64_t in bytes: "4096", "64KiB", "64MiB", "1GiB", "10MB" */
     FB_OPTION_DURATION, /* int64_t in ms: "200ms", "30s", "5m", "2h", "7d"; a bare 0 */
     FB_OPTION_CHOICE,   /* int: the place in `choices` */
-    FB_OPTION_LIST,     /* struct fb_strings: given several times, or an array in the file */
+    FB_OPTION_LIST,     /* struct fb_strings: commas or several times; an array in the file */
     FB_OPTION_ADDRESSES /* struct fb_strings: the same, of addresses */
 };
+
+enum { FB_OPTION_VALUES = 256 }; /* most of a list in one piece of text */
 
 /* NULL-ended, in the arena; `items` is never NULL after reading. */
 struct fb_strings {
@@ -64,70 +61,28 @@ struct fb_option {
     bool secret;                /* shown as set or not set, never as it is */
 };
 
-/* A table and the struct that its offsets are of. */
-struct fb_option_set {
-    const struct fb_option *options; /* ends with a NULL name */
-    void *config;                    /* written whole: each option gets a value */
-};
-
-enum { FB_OPTION_SETS = 4, FB_OPTION_REST = 64, FB_OPTION_VALUES = 256 };
-
-/* What is read; all borrowed. */
-struct fb_options_plan {
-    const char *section;    /* "router": reads `flow.router` */
-    const char *executable; /* "flow-router" */
-    const char *purpose;    /* one line for --help */
-    const char *usage;      /* what follows the name in --help; NULL: "[options]" */
-    const char *version;
-    struct fb_option_set sets[FB_OPTION_SETS]; /* the rest with options NULL; names differ */
-    bool takes_rest;        /* positional arguments are allowed; else the first one is an error */
-    bool rest_ends_options; /* options behind the first positional belong to `rest` */
-};
-
-/* --help, --version, --print-config and --print-schema want an answer instead of a start. */
-enum fb_options_wish {
-    FB_WISH_RUN,
-    FB_WISH_HELP,
-    FB_WISH_VERSION,
-    FB_WISH_PRINT_CONFIG,
-    FB_WISH_PRINT_SCHEMA
-};
-
-struct fb_options {
-    enum fb_options_wish wish;
-    const char *path; /* of the config file; the default one when --config was not given */
-    bool path_given;  /* by --config */
-    bool file_read;   /* false: there is none at the default path, which is no error */
-    const char *rest[FB_OPTION_REST + 1]; /* positional arguments, NULL-ended; all behind "--" */
-    size_t rest_count;
-    struct fb_notes notes; /* unknown keys in our part of the file */
-};
-
 /*
- * Reads arguments, file and defaults into the structs of the sets; strings live in the arena or in
- * argv. INVALID_ARGUMENT names the option, what was given and what is allowed, or the unknown
- * option and the nearest known one, or file, line and column; NOT_FOUND: the file of --config
- * cannot be read. For a wish other than RUN nothing but the arguments has to be right.
+ * Gives an option's field a value that comes another way; a list takes it split at commas. `as` is
+ * how the option is called in the words of a failure. INVALID_ARGUMENT names it, what was given (unless secret) and what is
+ * allowed, in words of the arena.
  */
-struct fb_status fb_options_read(const struct fb_options_plan *plan, int argc,
-                                 const char *const *argv, struct fb_arena *arena,
-                                 struct fb_options *options);
-
-/* The text of --help: every option with its range and default. */
-void fb_options_help(const struct fb_options_plan *plan, struct fb_buffer *out);
-
-/* The values in force as the JSON of a config file: {"flow": {"router": {…}}}. */
-void fb_options_print(const struct fb_options_plan *plan, struct fb_buffer *out);
-
-/*
- * Reads one value as the option wants it into its field. For settings that come another way.
- * INVALID_ARGUMENT as above, in the arena.
- */
-struct fb_status fb_option_set_value(const struct fb_option *option, void *config,
+struct fb_status fb_option_set_value(const struct fb_option *option, void *config, const char *as,
                                      const char *value, struct fb_arena *arena);
 
-/* "30s" and so on; "64MiB" and so on. False when it is neither, or does not fit. */
-bool fb_duration_parse(const char *text, int64_t *ms);
-bool fb_size_parse(const char *text, int64_t *bytes);
+/* The same of a list, item by item. */
+struct fb_status fb_option_set_list(const struct fb_option *option, void *config, const char *as,
+                                    const char *const *items, size_t count, struct fb_arena *arena);
+
+/* Gives every option of a table the value of its fallback. False when the arena is exhausted. */
+bool fb_option_set_fallbacks(const struct fb_option *options, void *config, struct fb_arena *arena);
+
+/* The option of that name, where - is as good as _; NULL when there is none. */
+const struct fb_option *fb_option_find(const struct fb_option *options, const char *name);
+
+/* Appends the value in force as JSON; what is secret as "(set)" or null. */
+void fb_option_print(const struct fb_option *option, const void *config, struct fb_buffer *out);
+
+/* What is accepted, in words: "a duration from 1s to 5m". */
+void fb_option_describe(const struct fb_option *option, struct fb_buffer *out);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "runtime/base/text.h"
-#include "runtime/config/option.h"
+#include "runtime/config/options.h"
 
 /* Appends a schema (draft 2020-12) of a file with the sections of these programs. */
 void fb_config_schema(const struct fb_options_plan *const *plans, size_t count,

@@ -64,7 +64,7 @@ struct fb_server_flow {
 extern const struct fb_option fb_server_options[];
 
 /* A value; all its memory is the arena's. */
-struct fb_server_config {
+struct fb_server_entry {
     /* who */
     const char *name;    /* the key of the entry */
     const char *project; /* directory it is limited to; NULL: all (import only) */
@@ -89,7 +89,7 @@ struct fb_server_config {
 };
 
 struct fb_servers {
-    struct fb_server_config *items; /* sorted by name */
+    struct fb_server_entry *items; /* sorted by name */
     size_t count;
     struct fb_notes notes;
 };
@@ -122,6 +122,6 @@ struct fb_status fb_servers_parse(const struct fb_servers_plan *plan, const char
 void fb_servers_print(const struct fb_servers *servers, struct fb_buffer *out);
 
 /* NULL when there is none of that name. */
-const struct fb_server_config *fb_servers_find(const struct fb_servers *servers, const char *name);
+const struct fb_server_entry *fb_servers_find(const struct fb_servers *servers, const char *name);
 
 #endif

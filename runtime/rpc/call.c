@@ -25,7 +25,7 @@ void *fb_call_self(const struct fb_call *call)
 
 const char *fb_call_path(const struct fb_call *call)
 {
-    return call->path;
+    return call->route == NULL ? call->path : call->route->path;
 }
 
 const struct fb_method *fb_call_method(const struct fb_call *call)

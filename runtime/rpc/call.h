@@ -35,7 +35,7 @@ struct fb_loop *fb_call_loop(const struct fb_call *call);
 /* What was given to fb_server_add with the service. */
 void *fb_call_self(const struct fb_call *call);
 
-/* "/flowbalancer.v1.McpService/CallTool"; and the method's table entry. */
+/* "/flowbalancer.v1.McpService/CallTool" and the method's table entry; both live as long as the server. */
 const char *fb_call_path(const struct fb_call *call);
 const struct fb_method *fb_call_method(const struct fb_call *call);
 
