@@ -64,7 +64,8 @@ static int check_structure(struct checker *checker)
 
     while (code == SQLITE_OK || code == SQLITE_ROW) {
         code = next_row(checker, statement);
-        if (code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "ok")) {
+        if (code == SQLITE_ROW &&
+            strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
             finding(checker, "structure: %s", (const char *)sqlite3_column_text(statement, 0));
         }
     }

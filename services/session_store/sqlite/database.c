@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,7 +77,10 @@ static struct fb_status prepare_all(struct database *database, const char *path,
         }
         /* $n is a name to SQLite; we count on name and place being the same. */
         for (int p = sqlite3_bind_parameter_count(database->prepared[i]); p > 0; p--) {
-            assert(atoi(sqlite3_bind_parameter_name(database->prepared[i], p) + 1) == p);
+            char name[16];
+
+            snprintf(name, sizeof(name), "$%d", p);
+            assert(strcmp(sqlite3_bind_parameter_name(database->prepared[i], p), name) == 0);
         }
     }
     return fb_ok;

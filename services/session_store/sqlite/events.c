@@ -271,7 +271,9 @@ int run_read_events(struct database *database, struct engine_op *op)
         reader.next <= read->upto_sequence) {
         op->status = fb_fail(FB_DATA_LOSS, "the session's last events are missing");
     }
-    read->events = reader.list.items;
-    read->event_count = reader.list.count;
+    if (fb_is_ok(op->status)) {
+        read->events = reader.list.items;
+        read->event_count = reader.list.count;
+    }
     return SQLITE_OK;
 }

@@ -153,7 +153,7 @@ static int acquire_find(struct database *database, struct engine_acquire *acquir
 int run_acquire(struct database *database, struct engine_op *op)
 {
     struct engine_acquire *acquire = (struct engine_acquire *)op;
-    struct session_row row;
+    struct session_row row = {.key = 0};
     struct fencing_facts facts;
     struct fencing_decision decision;
     int64_t epoch = 0;
