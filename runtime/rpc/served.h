@@ -18,7 +18,4 @@ void fb_server_count_end(struct fb_server *server, enum fb_code code);
 void fb_server_forget_call(struct fb_server *server, struct fb_call *call);
 bool fb_server_is_draining(const struct fb_server *server);
 
-/* Cancels from our side; the peer gets `verdict` (constant text). */
-void fb_call_abort(struct fb_call *call, struct fb_status verdict);
-
 #endif

@@ -120,6 +120,8 @@ struct fb_call {
 void fb_call_begin(struct fb_call *call, struct fb_status refusal);
 void fb_call_message(struct fb_call *call, const uint8_t *data, size_t size);
 void fb_call_half_close(struct fb_call *call);
+/* What came breaks the rules: the peer gets `verdict` (constant text, or the call's arena's), the handler is cancelled. */
+void fb_call_abort(struct fb_call *call, struct fb_status verdict);
 /* RST_STREAM, a broken connection. Finish still comes from the handler; its bytes go nowhere. */
 void fb_call_cancel(struct fb_call *call);
 void fb_call_drained(struct fb_call *call);
