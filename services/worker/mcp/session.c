@@ -846,18 +846,18 @@ static struct session_answer answer_of(const struct session *s, const struct ses
     struct fb_text type;
 
     if (m->kind == WIRE_ERROR) {
-        return (struct session_answer){.end = SESSION_ERROR, .body = m->error, .why = ""};
+        return (struct session_answer){.end = SESSION_ERROR, .body = m->error, .status = fb_ok};
     }
     if (is_ours(r) || s->server.era != ERA_MODERN ||
         !fb_json_find(m->result, "resultType", &type) || fb_json_string_is(type, "complete")) {
-        return (struct session_answer){.end = SESSION_RESULT, .body = m->result, .why = ""};
+        return (struct session_answer){.end = SESSION_RESULT, .body = m->result, .status = fb_ok};
     }
     if (fb_json_string_is(type, "input_required")) {
-        return (struct session_answer){.end = SESSION_INPUT, .body = m->result, .why = ""};
+        return (struct session_answer){.end = SESSION_INPUT, .body = m->result, .status = fb_ok};
     }
     return (struct session_answer){
         .end = SESSION_GARBLED,
-        .why = "the server answered with an unknown resultType",
+        .status = {.code = FB_UNKNOWN, .why = "the server answered with an unknown resultType"},
     };
 }
 
@@ -934,7 +934,8 @@ void session_long_line(struct session *s, struct fb_text head, struct fb_text ta
 {
     const struct session_answer how = {
         .end = SESSION_GARBLED,
-        .why = "the server's answer is longer than a line may be",
+        .status = {.code = FB_RESOURCE_EXHAUSTED,
+                   .why = "the server's answer is longer than a line may be"},
     };
     struct session_request *r = NULL;
     int64_t id;
@@ -1265,7 +1266,7 @@ void session_lost(struct session *s)
             const bool whole = written + 1 >= s->open[b]->ends_at;
             const struct session_answer how = {
                 .end = whole ? SESSION_LOST : SESSION_UNSENT,
-                .why = "",
+                .status = fb_ok,
             };
 
             answer(s, s->open[b], &how);
