@@ -23,7 +23,7 @@ static struct fb_status dial(struct router *router, struct worker *worker)
 {
     const struct fb_channel_config config = {
         .target = worker->addresses[worker->address],
-        .tls = *router->tls,
+        .tls = router->tls == NULL ? (struct fb_tls_config){0} : *router->tls,
         .token = router->token,
         .connect_timeout_ms = 2000,
         .backoff_first_ms = 50,

@@ -52,9 +52,9 @@ struct router {
     struct fb_loop *loop;
     const struct router_config *config;
     const struct fb_transport *transport; /* towards workers, with the two below */
-    const struct fb_tls_config *tls;
-    const char *token;
-    const struct fb_server *server; /* for its figures */
+    const struct fb_tls_config *tls;      /* NULL: none */
+    const char *token;                    /* NULL: none */
+    const struct fb_server *server;       /* for its figures */
     struct fb_metrics *metrics;
     char id[65];
     int64_t start_unix_ms;
