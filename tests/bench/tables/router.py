@@ -123,7 +123,7 @@ def load(port, process, shape, folder):
     after_us = process.cpu_us()
     if f"{calls} succeeded, 0 failed, 0 errored" not in done.stdout:
         sys.exit(f"h2load: not all calls were answered:\n{done.stdout}")
-    data = int(done.stdout.split(" data")[0].rsplit("(", 1)[1])
+    data = int(done.stdout.split(") data")[0].rsplit("(", 1)[1])
     if data != calls * (size + 5):
         sys.exit(f"h2load: {data} bytes came back, {calls * (size + 5)} were sent")
     took_us = sorted(int(line.split("\t")[2]) for line in open(log))
