@@ -18,56 +18,24 @@
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
 #include "runtime/config/note.h"
-#include "runtime/config/option.h"
+#include "runtime/config/server_flow.h"
 
+/* A file has at most 4 MiB and 64 levels. */
 enum {
     FB_SERVERS_MOST = 1000,
-    FB_SERVERS_FILE_BYTES = 4 * 1024 * 1024,
-    FB_SERVERS_DEPTH = 64,
     FB_SERVER_NAME_BYTES = 128,
     FB_SERVER_ARGS_MOST = 1024,
+    FB_SERVER_ENV_MOST = 1024,
     FB_SERVER_DIGEST_BYTES = 64 /* hex digits */
 };
 
 enum fb_server_kind { FB_SERVER_STDIO, FB_SERVER_HTTP, FB_SERVER_SSE };
 
-enum fb_server_sharing {
-    FB_SHARING_AUTO,
-    FB_SHARING_SHARED, /* many callers at once */
-    FB_SHARING_POOLED, /* leased to one at a time */
-    FB_SHARING_PINNED  /* one owner for life */
-};
-
-enum fb_server_tier { FB_TIER_AUTO, FB_TIER_HOT, FB_TIER_WARM, FB_TIER_COLD };
-
-enum fb_server_era { FB_ERA_AUTO, FB_ERA_LEGACY, FB_ERA_MODERN };
-
-/* Their names, NULL-ended, in the order of the enums. */
-extern const char *const fb_sharing_names[];
-extern const char *const fb_tier_names[];
-extern const char *const fb_era_names[];
-
-/* The `flow` object of an entry. */
-struct fb_server_flow {
-    int sharing;                /* enum fb_server_sharing */
-    int tier;                   /* enum fb_server_tier */
-    int era;                    /* enum fb_server_era */
-    const char *scope;          /* whose credentials: part of the digest; "" for none */
-    int64_t timeout_ms;         /* of a call without a deadline of its own */
-    int64_t start_timeout_ms;   /* from start to the answered handshake */
-    int64_t idle_timeout_ms;    /* an instance not used for so long is stopped; 0: the tier's */
-    int64_t max_line_bytes;     /* a longer line from the server ends the instance */
-    struct fb_strings pass_env; /* variables handed through from the worker's environment */
-};
-
-/* The table of these settings, for --help, the schema and a file's `flow.servers`. */
-extern const struct fb_option fb_server_options[];
-
 /* A value; all its memory is the arena's. */
 struct fb_server_entry {
     /* who */
     const char *name;    /* the key of the entry */
-    const char *project; /* directory it is limited to; NULL: all (import only) */
+    const char *project; /* directory it is limited to; NULL: none (foreign files only) */
     bool enabled;        /* false: configured, but switched off by its user */
     enum fb_server_kind kind;
 
@@ -118,7 +86,11 @@ struct fb_status fb_servers_parse(const struct fb_servers_plan *plan, const char
                                   struct fb_text text, struct fb_arena *arena,
                                   struct fb_servers *servers);
 
-/* Appends {"mcpServers": {…}} that reads back as the same servers. */
+/*
+ * Appends {"mcpServers": {…}} that reads back as the same servers, given that they were read
+ * verbatim. Of servers with the same name only the first is there; one that is limited to a project
+ * runs in its directory.
+ */
 void fb_servers_print(const struct fb_servers *servers, struct fb_buffer *out);
 
 /* NULL when there is none of that name. */
