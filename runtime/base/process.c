@@ -1,7 +1,8 @@
 #include "runtime/base/process.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,16 +17,17 @@ int64_t fb_process_cpu_ms(void)
 
 int64_t fb_process_resident_bytes(void)
 {
-    char text[128] = {0};
-    long pages = 0;
+    char text[128] = {0}; /* total resident shared …, in pages */
+    const char *resident;
     const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 
     if (fd < 0) {
         return 0;
     }
-    if (read(fd, text, sizeof(text) - 1) <= 0 || sscanf(text, "%*s %ld", &pages) != 1) {
-        pages = 0;
+    if (read(fd, text, sizeof(text) - 1) < 0) {
+        text[0] = '\0';
     }
     close(fd);
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+    resident = strchr(text, ' ');
+    return resident == NULL ? 0 : strtoll(resident, NULL, 10) * sysconf(_SC_PAGESIZE);
 }

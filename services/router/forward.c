@@ -142,6 +142,7 @@ static void stop_waiting(struct forward *forward)
 {
     struct router *router = forward->router;
 
+    assert(forward->link != NULL);
     *forward->link = forward->next;
     if (forward->next != NULL) {
         forward->next->link = forward->link;
@@ -246,6 +247,7 @@ static void start_standing(struct forward *forward)
 
 static void stop_standing(struct forward *forward)
 {
+    assert(forward->link != NULL);
     *forward->link = forward->next;
     if (forward->next != NULL) {
         forward->next->link = forward->link;

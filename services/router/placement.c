@@ -1,5 +1,6 @@
 #include "services/router/placement.h"
 
+#include <assert.h>
 #include <stdbool.h>
 
 #include "runtime/base/text.h"
@@ -37,6 +38,7 @@ static bool is_candidate(const struct view *view, const struct worker *worker)
 {
     const struct placement *placement = view->placement;
 
+    assert(worker != NULL);
     if (worker->state != WORKER_READY || was_tried(placement, worker)) {
         return false;
     }

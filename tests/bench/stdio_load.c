@@ -177,7 +177,8 @@ static long resident_kb(pid_t pid)
     snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
     file = fopen(path, "r");
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "VmRSS: %ld", &kb) == 1) {
+        if (strncmp(line, "VmRSS:", 6) == 0) {
+            kb = strtol(line + 6, NULL, 10);
             break;
         }
     }
