@@ -1,0 +1,346 @@
+#include "gateway/dial.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/log/log.h"
+#include "runtime/rpc/metadata.h"
+
+#define OF(type, member, pointer) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+
+enum { ATTEMPTS = 3 };
+
+struct uplink_call {
+    struct dial *dial;
+
+    /* what is asked; bytes and state are kept until it has surely been taken */
+    const char *path;
+    uint8_t *request;
+    size_t request_bytes;
+    int64_t deadline_ms;
+    struct fb_trace_context trace;
+    bool traced;
+    bool only_if_there;
+    const struct uplink_events *events;
+    void *arg;
+
+    /* how far it is */
+    struct fb_client_call *call; /* NULL between two attempts */
+    unsigned attempts;
+    struct fb_defer again;
+
+    /* all calls of the dial */
+    struct uplink_call *next;
+    struct uplink_call *previous;
+};
+
+struct dial {
+    struct fb_loop *loop;
+    struct dial_config config;
+    struct fb_channel *channel;
+    struct uplink_call *calls;
+    bool held;
+
+    /* while the router cannot be reached */
+    struct fb_timer patience; /* ends the waiting for a router elsewhere */
+    bool starting;            /* the local suite */
+};
+
+/* --- a call --- */
+
+static void unlink_call(struct uplink_call *call)
+{
+    if (call->previous != NULL) {
+        call->previous->next = call->next;
+    } else {
+        call->dial->calls = call->next;
+    }
+    if (call->next != NULL) {
+        call->next->previous = call->previous;
+    }
+}
+
+static void free_call(struct uplink_call *call)
+{
+    fb_defer_cancel(&call->again);
+    unlink_call(call);
+    free(call->request);
+    free(call);
+}
+
+static void end_call(struct uplink_call *call, const struct failure *end)
+{
+    const struct uplink_events *events = call->events;
+    void *arg = call->arg;
+
+    free_call(call);
+    events->on_end(arg, end);
+}
+
+/* The request will not be needed again. */
+static void taken(struct uplink_call *call)
+{
+    free(call->request);
+    call->request = NULL;
+}
+
+static void on_headers(struct fb_client_call *client_call, void *arg,
+                       const struct fb_metadata *headers)
+{
+    (void)client_call;
+    (void)headers;
+    taken(arg);
+}
+
+static void on_message(struct fb_client_call *client_call, void *arg, const uint8_t *data,
+                       size_t size)
+{
+    struct uplink_call *call = arg;
+
+    (void)client_call;
+    taken(call);
+    call->events->on_message(call->arg, data, size);
+}
+
+static void attempt(struct uplink_call *call);
+
+static void attempt_again(struct fb_defer *defer)
+{
+    attempt(OF(struct uplink_call, again, defer));
+}
+
+static struct failure failure_of(const struct fb_call_end *end)
+{
+    struct failure failure = {.status = end->status, .retry_ms = -1};
+    struct fb_text value;
+    uint64_t ms;
+
+    (void)fb_metadata_find(end->trailers, "flowbalancer-reason", &failure.reason);
+    if (fb_metadata_find(end->trailers, "flowbalancer-retry-ms", &value) &&
+        fb_text_to_u64(value, &ms) && ms < INT32_MAX) {
+        failure.retry_ms = (int64_t)ms;
+    }
+    if (end->not_run && failure.reason.size == 0) {
+        failure.reason = FB_TEXT("not-run");
+    }
+    return failure;
+}
+
+static void on_end(struct fb_client_call *client_call, void *arg, const struct fb_call_end *end)
+{
+    struct uplink_call *call = arg;
+    struct failure failure;
+
+    (void)client_call;
+    call->call = NULL;
+    /* Lost on the way there: nobody has begun with it. */
+    if (end->not_run && end->status.code == FB_UNAVAILABLE && call->request != NULL &&
+        !call->only_if_there && call->attempts < ATTEMPTS) {
+        fb_loop_defer(call->dial->loop, &call->again, attempt_again);
+        return;
+    }
+    failure = failure_of(end);
+    end_call(call, &failure);
+}
+
+static const struct fb_client_call_events client_events = {
+    .on_headers = on_headers,
+    .on_message = on_message,
+    .on_end = on_end,
+};
+
+static void attempt(struct uplink_call *call)
+{
+    struct dial *dial = call->dial;
+    struct fb_call_plan plan = {
+        .path = call->path,
+        .deadline_ms = call->deadline_ms,
+        .trace = call->traced ? &call->trace : NULL,
+        .wait_for_ready = !call->only_if_there,
+    };
+
+    call->attempts++;
+    call->call = fb_channel_call(dial->channel, &plan, &client_events, call);
+    if (call->call == NULL) {
+        end_call(call, &(struct failure){
+                           .status = fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory"),
+                           .retry_ms = -1,
+                       });
+        return;
+    }
+    fb_client_call_send_bytes(call->call, call->request, call->request_bytes);
+    fb_client_call_half_close(call->call);
+    if (dial->held) {
+        fb_client_call_pause(call->call);
+    }
+}
+
+static struct uplink_call *uplink_call(void *self, const struct uplink_plan *plan)
+{
+    struct dial *dial = self;
+    struct uplink_call *call = calloc(1, sizeof(*call));
+    size_t size = protobuf_c_message_get_packed_size(plan->request);
+
+    if (call == NULL) {
+        return NULL;
+    }
+    call->request = malloc(size > 0 ? size : 1);
+    if (call->request == NULL) {
+        free(call);
+        return NULL;
+    }
+    call->request_bytes = protobuf_c_message_pack(plan->request, call->request);
+    call->dial = dial;
+    call->path = plan->path;
+    call->deadline_ms = plan->deadline_ms;
+    call->only_if_there = plan->only_if_there;
+    call->events = plan->events;
+    call->arg = plan->arg;
+    if (plan->trace != NULL) {
+        /* State and baggage are the plan's; they are sent with the first attempt alone. */
+        call->trace = *plan->trace;
+        call->traced = true;
+    }
+    call->next = dial->calls;
+    if (call->next != NULL) {
+        call->next->previous = call;
+    }
+    dial->calls = call;
+    attempt(call);
+    call->trace.state = (struct fb_text){0};
+    call->trace.baggage = (struct fb_text){0};
+    return call;
+}
+
+static void uplink_cancel(void *self, struct uplink_call *call)
+{
+    (void)self;
+    if (call->call != NULL) {
+        fb_client_call_cancel(call->call);
+    }
+    free_call(call);
+}
+
+static void uplink_hold(void *self, bool on)
+{
+    struct dial *dial = self;
+
+    dial->held = on;
+    for (struct uplink_call *call = dial->calls; call != NULL; call = call->next) {
+        if (call->call != NULL && on) {
+            fb_client_call_pause(call->call);
+        } else if (call->call != NULL) {
+            fb_client_call_resume(call->call);
+        }
+    }
+}
+
+struct uplink dial_uplink(struct dial *dial)
+{
+    return (struct uplink){
+        .self = dial,
+        .call = uplink_call,
+        .cancel = uplink_cancel,
+        .hold = uplink_hold,
+    };
+}
+
+/* --- the router --- */
+
+/* Nobody answers: so say all that wait for it. */
+static void fail_waiting(struct dial *dial, struct fb_status status)
+{
+    struct uplink_call *call = dial->calls;
+
+    while (call != NULL) {
+        struct uplink_call *next = call->next;
+
+        /* What has no headers yet may still wait in the channel, which is not connected. */
+        if (call->request != NULL) {
+            if (call->call != NULL) {
+                fb_client_call_cancel(call->call);
+            }
+            end_call(call, &(struct failure){.status = status, .retry_ms = -1});
+        }
+        call = next;
+    }
+}
+
+static void on_suite(void *arg, struct fb_status status)
+{
+    struct dial *dial = arg;
+
+    dial->starting = false;
+    if (fb_is_ok(status)) {
+        fb_channel_connect(dial->channel);
+        return;
+    }
+    fb_log(FB_ERROR, "there is no suite", fb_kv_status(status));
+    fail_waiting(dial, status);
+}
+
+static void out_of_patience(struct fb_timer *timer)
+{
+    struct dial *dial = OF(struct dial, patience, timer);
+
+    fb_log(FB_ERROR, "the router cannot be reached",
+           fb_kv_str("router", dial->config.channel.target));
+    fail_waiting(dial, fb_fail(FB_UNAVAILABLE, "the router cannot be reached: check --router, and "
+                                               "--tls-… if it wants TLS"));
+}
+
+static void on_state(struct fb_channel *channel, enum fb_channel_state state, void *arg)
+{
+    struct dial *dial = arg;
+
+    (void)channel;
+    if (state == FB_CHANNEL_READY) {
+        fb_timer_clear(&dial->patience);
+        return;
+    }
+    if (state != FB_CHANNEL_FAILING || dial->calls == NULL) {
+        return;
+    }
+    if (dial->config.suite == NULL) {
+        if (dial->patience.place == 0) {
+            fb_timer_set(dial->loop, &dial->patience, fb_clock_ms() + dial->config.patience_ms,
+                         out_of_patience);
+        }
+    } else if (!dial->starting) {
+        dial->starting = true;
+        suite_start(dial->config.suite, on_suite, dial);
+    }
+}
+
+struct fb_status dial_create(struct fb_loop *loop, const struct dial_config *config,
+                             struct dial **dial)
+{
+    struct dial *made = calloc(1, sizeof(*made));
+    struct fb_status status;
+
+    if (made == NULL) {
+        return fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    made->loop = loop;
+    made->config = *config;
+    status = fb_channel_create(loop, config->transport, &config->channel, &made->channel);
+    if (!fb_is_ok(status)) {
+        free(made);
+        return status;
+    }
+    fb_channel_watch(made->channel, on_state, made);
+    *dial = made;
+    return fb_ok;
+}
+
+void dial_destroy(struct dial *dial)
+{
+    if (dial == NULL) {
+        return;
+    }
+    fb_channel_watch(dial->channel, NULL, NULL);
+    fb_timer_clear(&dial->patience);
+    fb_channel_destroy(dial->channel);
+    free(dial);
+}
