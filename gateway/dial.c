@@ -1,13 +1,13 @@
 #include "gateway/dial.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/log/log.h"
 #include "runtime/rpc/metadata.h"
 
-#define OF(type, member, pointer) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define OF(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 enum { ATTEMPTS = 3 };
 
@@ -38,7 +38,8 @@ struct uplink_call {
 struct dial {
     struct fb_loop *loop;
     struct dial_config config;
-    struct fb_channel *channel;
+    struct fb_channel *channel; /* NULL before the first call */
+    char fault[512];            /* why there can be no channel; "" when there can */
     struct uplink_call *calls;
     bool held;
 
@@ -150,6 +151,38 @@ static const struct fb_client_call_events client_events = {
     .on_end = on_end,
 };
 
+static void on_state(struct fb_channel *channel, enum fb_channel_state state, void *arg);
+
+/* False: there can be none; `fault` says why. */
+static bool have_channel(struct dial *dial)
+{
+    struct fb_status status;
+
+    if (dial->channel != NULL) {
+        return true;
+    }
+    status = fb_channel_create(dial->loop, dial->config.transport, &dial->config.channel,
+                               &dial->channel);
+    if (!fb_is_ok(status)) {
+        snprintf(dial->fault, sizeof(dial->fault), "%s", status.why);
+        return false;
+    }
+    fb_channel_watch(dial->channel, on_state, dial);
+    return true;
+}
+
+static void end_at_fault(struct fb_defer *defer)
+{
+    struct uplink_call *call = OF(struct uplink_call, again, defer);
+
+    end_call(call, &(struct failure){
+                       .status = fb_fail(FB_FAILED_PRECONDITION, call->dial->fault),
+                       .retry_ms = -1,
+                   });
+}
+
+static void look_after_router(struct dial *dial);
+
 static void attempt(struct uplink_call *call)
 {
     struct dial *dial = call->dial;
@@ -161,12 +194,12 @@ static void attempt(struct uplink_call *call)
     };
 
     call->attempts++;
-    call->call = fb_channel_call(dial->channel, &plan, &client_events, call);
+    if (have_channel(dial)) {
+        call->call = fb_channel_call(dial->channel, &plan, &client_events, call);
+        snprintf(dial->fault, sizeof(dial->fault), "out of memory");
+    }
     if (call->call == NULL) {
-        end_call(call, &(struct failure){
-                           .status = fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory"),
-                           .retry_ms = -1,
-                       });
+        fb_loop_defer(dial->loop, &call->again, end_at_fault);
         return;
     }
     fb_client_call_send_bytes(call->call, call->request, call->request_bytes);
@@ -174,6 +207,7 @@ static void attempt(struct uplink_call *call)
     if (dial->held) {
         fb_client_call_pause(call->call);
     }
+    look_after_router(dial);
 }
 
 static struct uplink_call *uplink_call(void *self, const struct uplink_plan *plan)
@@ -290,6 +324,34 @@ static void out_of_patience(struct fb_timer *timer)
                                                "--tls-… if it wants TLS"));
 }
 
+/* Whether a call waits that is worth bringing up a suite. */
+static bool is_wanted(const struct dial *dial)
+{
+    for (const struct uplink_call *call = dial->calls; call != NULL; call = call->next) {
+        if (!call->only_if_there) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void look_after_router(struct dial *dial)
+{
+    if (fb_channel_state(dial->channel) != FB_CHANNEL_FAILING || !is_wanted(dial)) {
+        return;
+    }
+    if (dial->config.suite != NULL) {
+        if (!dial->starting) {
+            dial->starting = true;
+            suite_start(dial->config.suite, on_suite, dial);
+        }
+    } else if (dial->patience.place == 0) {
+        fb_timer_set(dial->loop, &dial->patience, fb_clock_ms() + dial->config.patience_ms,
+                     out_of_patience);
+        fb_channel_connect(dial->channel);
+    }
+}
+
 static void on_state(struct fb_channel *channel, enum fb_channel_state state, void *arg)
 {
     struct dial *dial = arg;
@@ -297,41 +359,20 @@ static void on_state(struct fb_channel *channel, enum fb_channel_state state, vo
     (void)channel;
     if (state == FB_CHANNEL_READY) {
         fb_timer_clear(&dial->patience);
-        return;
-    }
-    if (state != FB_CHANNEL_FAILING || dial->calls == NULL) {
-        return;
-    }
-    if (dial->config.suite == NULL) {
-        if (dial->patience.place == 0) {
-            fb_timer_set(dial->loop, &dial->patience, fb_clock_ms() + dial->config.patience_ms,
-                         out_of_patience);
-        }
-    } else if (!dial->starting) {
-        dial->starting = true;
-        suite_start(dial->config.suite, on_suite, dial);
+    } else {
+        look_after_router(dial);
     }
 }
 
-struct fb_status dial_create(struct fb_loop *loop, const struct dial_config *config,
-                             struct dial **dial)
+struct dial *dial_create(struct fb_loop *loop, const struct dial_config *config)
 {
-    struct dial *made = calloc(1, sizeof(*made));
-    struct fb_status status;
+    struct dial *dial = calloc(1, sizeof(*dial));
 
-    if (made == NULL) {
-        return fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory");
+    if (dial != NULL) {
+        dial->loop = loop;
+        dial->config = *config;
     }
-    made->loop = loop;
-    made->config = *config;
-    status = fb_channel_create(loop, config->transport, &config->channel, &made->channel);
-    if (!fb_is_ok(status)) {
-        free(made);
-        return status;
-    }
-    fb_channel_watch(made->channel, on_state, made);
-    *dial = made;
-    return fb_ok;
+    return dial;
 }
 
 void dial_destroy(struct dial *dial)
@@ -339,8 +380,10 @@ void dial_destroy(struct dial *dial)
     if (dial == NULL) {
         return;
     }
-    fb_channel_watch(dial->channel, NULL, NULL);
     fb_timer_clear(&dial->patience);
-    fb_channel_destroy(dial->channel);
+    if (dial->channel != NULL) {
+        fb_channel_watch(dial->channel, NULL, NULL);
+        fb_channel_destroy(dial->channel);
+    }
     free(dial);
 }

@@ -26,9 +26,8 @@ struct dial_config {
     int64_t patience_ms;
 };
 
-/* INVALID_ARGUMENT for a bad target, or TLS files that cannot be read. `*dial` is given. */
-struct fb_status dial_create(struct fb_loop *loop, const struct dial_config *config,
-                             struct dial **dial);
+/* NULL when memory is exhausted. The channel is made with the first call, which bears its faults. */
+struct dial *dial_create(struct fb_loop *loop, const struct dial_config *config);
 
 /* Its calls must have been cancelled or have ended. NULL is fine. */
 void dial_destroy(struct dial *dial);

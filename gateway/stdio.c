@@ -9,12 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OF(type, member, pointer) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define OF(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 enum {
     READ_BYTES = 64 * 1024,
     KEEP_BYTES = 64 * 1024, /* of the queue when it has run empty */
-    CAREFUL_BYTES = 4096,   /* PIPE_BUF: a pipe that polls writable takes as much without blocking */
+    CAREFUL_BYTES = 4096, /* PIPE_BUF: a pipe that polls writable takes as much without blocking */
 };
 
 /* How a descriptor is written to without blocking, and without touching flags that others share. */
@@ -115,8 +115,7 @@ static void out_ready(struct fb_watch *watch, unsigned events);
 static void write_queue(struct stdio *stdio)
 {
     while (waiting(stdio) > 0 && !stdio->gone) {
-        ssize_t size =
-            write_some(stdio, stdio->queue.data + stdio->sent, waiting(stdio));
+        ssize_t size = write_some(stdio, stdio->queue.data + stdio->sent, waiting(stdio));
 
         if (size > 0) {
             stdio->sent += (size_t)size;
@@ -139,18 +138,19 @@ static void write_queue(struct stdio *stdio)
     if (waiting(stdio) == 0) {
         forget_queue(stdio);
         fb_loop_unwatch(&stdio->out);
-    } else {
-        if (stdio->sent > stdio->queue.size / 2) {
-            fb_buffer_consume(&stdio->queue, stdio->sent);
-            stdio->sent = 0;
-        }
-        if (stdio->out.fd < 0 &&
-            !fb_is_ok(fb_loop_watch(stdio->loop, &stdio->out, stdio->out_fd, FB_WRITABLE,
-                                    out_ready))) {
-            stdio->gone = true;
-            stdio->events->on_gone(stdio->arg);
-            return;
-        }
+        tell_hold(stdio);
+        stdio->events->on_flushed(stdio->arg);
+        return;
+    }
+    if (stdio->sent > stdio->queue.size / 2) {
+        fb_buffer_consume(&stdio->queue, stdio->sent);
+        stdio->sent = 0;
+    }
+    if (stdio->out.fd < 0 &&
+        !fb_is_ok(fb_loop_watch(stdio->loop, &stdio->out, stdio->out_fd, FB_WRITABLE, out_ready))) {
+        stdio->gone = true;
+        stdio->events->on_gone(stdio->arg);
+        return;
     }
     tell_hold(stdio);
 }

@@ -24,6 +24,8 @@ struct stdio_events {
     void (*on_end)(void *arg);
     /* The agent does not listen any more: nothing can be written. At most once. */
     void (*on_gone)(void *arg);
+    /* All that was appended has been written. */
+    void (*on_flushed)(void *arg);
     /* Answers wait to be read: hold the suite back (true), or let it go on. */
     void (*on_hold)(void *arg, bool on);
 };

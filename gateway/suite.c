@@ -18,7 +18,7 @@
 #include "runtime/log/log.h"
 #include "runtime/loop/child.h"
 
-#define OF(type, member, pointer) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define OF(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 enum { LOOK_AGAIN_MS = 10, PATH_BYTES = 4096 };
 
@@ -246,11 +246,11 @@ static void say_why_not(struct suite *suite)
                                     "code %d; see %s/supervisor.log",
                                     suite->end.exit_code, dir));
     } else {
-        finish(suite, fb_arena_fail(&suite->arena, FB_UNAVAILABLE,
-                                    "flow-balancer did not start within %d s: nothing accepts at "
-                                    "%s; see %s/supervisor.log",
-                                    (int)(suite->config.patience_ms / 1000), suite->config.socket,
-                                    dir));
+        finish(suite,
+               fb_arena_fail(&suite->arena, FB_UNAVAILABLE,
+                             "flow-balancer did not start within %d s: nothing accepts at "
+                             "%s; see %s/supervisor.log",
+                             (int)(suite->config.patience_ms / 1000), suite->config.socket, dir));
     }
 }
 
