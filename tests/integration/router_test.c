@@ -360,8 +360,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char command[96];
-
     (void)state;
     fb_channel_destroy(channel);
     router_drain(router);
@@ -374,8 +372,11 @@ static int teardown(void **state)
         }
     }
     fb_loop_destroy(loop);
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command);
+    for (size_t i = 0; i < WORKERS; i++) {
+        unlink(sides[i].path);
+    }
+    unlink(router_path + strlen("unix:"));
+    return rmdir(folder);
 }
 
 /* --- what it does --- */
@@ -733,7 +734,7 @@ static void recent_calls_are_shown_and_followed(void **state)
     fb_client_call_send(follower->call, &request.base);
     fb_client_call_half_close(follower->call);
     WAIT_FOR(follower->messages == 1);
-    answer = ask(CALL_TOOL);
+    ask(CALL_TOOL);
     WAIT_FOR(follower->messages == 2);
     fb_client_call_cancel(follower->call);
     WAIT_FOR(router->followers == NULL);
