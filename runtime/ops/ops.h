@@ -5,7 +5,8 @@
  * ops: a small HTTP endpoint for people and scrapers: /metrics, /healthz, /readyz and more pages.
  *
  * Served on the thread of its loop, so a page may read what the loop owns and must not block. GET
- * and HEAD only. Without a token it listens on loopback or a Unix socket alone.
+ * and HEAD only. Without a token it listens on loopback or a Unix socket alone, and on loopback it
+ * answers only who asks for a local name, so that no page of the web reads it through a browser.
  */
 
 #include <stdbool.h>
@@ -43,8 +44,8 @@ typedef struct fb_status fb_ops_check_fn(void *context);
 
 struct fb_ops_config {
     struct fb_loop *loop;
-    const char *listen;                /* "127.0.0.1:0", "[::1]:9090", "unix:/run/x.sock" */
-    const char *token;                 /* wanted as a bearer token; NULL for none */
+    const char *listen; /* "127.0.0.1:0", "[::1]:9090", "unix:/run/x.sock" */
+    const char *token;  /* wanted as a bearer token, but for the two probes; NULL for none */
     struct fb_metrics *const *metrics; /* shown on /metrics, NULL-ended; borrowed; may be NULL */
     const struct fb_ops_page *pages;   /* more pages, path NULL at the end; borrowed; may be NULL */
     fb_ops_check_fn *alive;            /* /healthz; NULL: always */
