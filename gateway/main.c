@@ -63,7 +63,7 @@ struct gateway_config {
 #define AT(field) offsetof(struct gateway_config, field)
 
 static const struct fb_option gateway_options[] = {
-    {"router", FB_OPTION_ADDRESS, AT(router),
+    {"router", FB_OPTION_TARGET, AT(router),
      .help = "router of the suite; without it that of this machine, which is started if none runs"},
     {"state_dir", FB_OPTION_PATH, AT(state_dir),
      .help = "where the suite of this machine has its sockets [~/.local/state/flow-balancer]"},

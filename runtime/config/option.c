@@ -26,6 +26,9 @@ static const void *value_of(const struct fb_option *option, const void *config)
 static const char *const kind_words[] = {
     [FB_OPTION_STRING] = "text",
     [FB_OPTION_ADDRESS] = "an address: host:port, [::1]:port, dns:host:port or unix:/path",
+    [FB_OPTION_TARGET] =
+        "an address: host:port, [::1]:port, dns:host:port or unix:/path, or several "
+        "with commas between",
     [FB_OPTION_PATH] = "a path",
     [FB_OPTION_BOOL] = "true or false",
     [FB_OPTION_INTEGER] = "a whole number",
@@ -186,10 +189,32 @@ static bool is_address(const char *text)
            is_ipv6_in_brackets((struct fb_text){.data = text, .size = (size_t)(colon - text)});
 }
 
+static bool is_target(const char *text)
+{
+    for (;;) {
+        const size_t size = strcspn(text, ",");
+        char one[ADDRESS_BYTES + 1];
+
+        if (size > ADDRESS_BYTES) {
+            return false;
+        }
+        memcpy(one, text, size);
+        one[size] = '\0';
+        if (!is_address(one)) {
+            return false;
+        }
+        if (text[size] == '\0') {
+            return true;
+        }
+        text += size + 1;
+    }
+}
+
 static struct fb_status set_string(const struct fb_option *option, const char **field,
                                    const char *as, const char *value, struct fb_arena *arena)
 {
-    if (option->kind == FB_OPTION_ADDRESS && !is_address(value)) {
+    if ((option->kind == FB_OPTION_ADDRESS && !is_address(value)) ||
+        (option->kind == FB_OPTION_TARGET && !is_target(value))) {
         return refuse(option, as, value, arena);
     }
     if (option->kind == FB_OPTION_PATH) {
@@ -281,6 +306,7 @@ struct fb_status fb_option_set_value(const struct fb_option *option, void *confi
     switch (option->kind) {
     case FB_OPTION_STRING:
     case FB_OPTION_ADDRESS:
+    case FB_OPTION_TARGET:
     case FB_OPTION_PATH:
         return set_string(option, field, as, value, arena);
     case FB_OPTION_BOOL:
@@ -306,6 +332,7 @@ static void clear(const struct fb_option *option, void *config)
     switch (option->kind) {
     case FB_OPTION_STRING:
     case FB_OPTION_ADDRESS:
+    case FB_OPTION_TARGET:
     case FB_OPTION_PATH:
         *(const char **)field = NULL;
         break;
@@ -391,6 +418,7 @@ void fb_option_print(const struct fb_option *option, const void *config, struct 
     switch (option->kind) {
     case FB_OPTION_STRING:
     case FB_OPTION_ADDRESS:
+    case FB_OPTION_TARGET:
     case FB_OPTION_PATH:
         print_string(option, *(const char *const *)value, out);
         break;

@@ -32,6 +32,7 @@ enum fb_option_kind {
     /* what the field of the config struct must be, and what is accepted */
     FB_OPTION_STRING,   /* const char *: as it is */
     FB_OPTION_ADDRESS,  /* const char *: "host:port", "[::1]:port", "dns:host:port", "unix:/path" */
+    FB_OPTION_TARGET,   /* const char *: to dial: an address, or numeric ones with commas between */
     FB_OPTION_PATH,     /* const char *: a leading "~/" is the home */
     FB_OPTION_BOOL,     /* bool: true, false, yes, no, on, off, 1, 0 */
     FB_OPTION_INTEGER,  /* int64_t */

@@ -494,11 +494,17 @@ static void print_entry(const char *shown, const char *words, struct fb_buffer *
 }
 
 static const char *const placeholders[] = {
-    [FB_OPTION_STRING] = " TEXT",       [FB_OPTION_ADDRESS] = " ADDRESS",
-    [FB_OPTION_PATH] = " PATH",         [FB_OPTION_BOOL] = "",
-    [FB_OPTION_INTEGER] = " NUMBER",    [FB_OPTION_SIZE] = " SIZE",
-    [FB_OPTION_DURATION] = " DURATION", [FB_OPTION_CHOICE] = " WORD",
-    [FB_OPTION_LIST] = " TEXT,...",     [FB_OPTION_ADDRESSES] = " ADDRESS,...",
+    [FB_OPTION_STRING] = " TEXT",
+    [FB_OPTION_ADDRESS] = " ADDRESS",
+    [FB_OPTION_TARGET] = " ADDRESS[,ADDRESS]",
+    [FB_OPTION_PATH] = " PATH",
+    [FB_OPTION_BOOL] = "",
+    [FB_OPTION_INTEGER] = " NUMBER",
+    [FB_OPTION_SIZE] = " SIZE",
+    [FB_OPTION_DURATION] = " DURATION",
+    [FB_OPTION_CHOICE] = " WORD",
+    [FB_OPTION_LIST] = " TEXT,...",
+    [FB_OPTION_ADDRESSES] = " ADDRESS,...",
 };
 
 static void print_option(const struct fb_option *option, struct fb_buffer *out)

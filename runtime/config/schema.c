@@ -60,6 +60,7 @@ static void write_type(const struct fb_option *option, struct fb_buffer *out)
         break;
     case FB_OPTION_STRING:
     case FB_OPTION_ADDRESS:
+    case FB_OPTION_TARGET:
     case FB_OPTION_PATH:
         fb_buffer_string(out, "\"type\": \"string\"");
         break;

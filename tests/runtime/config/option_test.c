@@ -15,6 +15,7 @@
 struct config {
     const char *name;
     const char *listen;
+    const char *target;
     const char *path;
     bool verbose;
     int64_t count;
@@ -28,11 +29,12 @@ struct config {
 
 static const char *const tiers[] = {"hot", "warm", "cold", NULL};
 
-enum { NAME, LISTEN, PATH, VERBOSE, SUM, ROOM, GRACE, TIER, TAGS, ROUTERS, TOKEN };
+enum { NAME, LISTEN, TARGET, PATH, VERBOSE, SUM, ROOM, GRACE, TIER, TAGS, ROUTERS, TOKEN };
 
 static const struct fb_option options[] = {
     [NAME] = {"name", FB_OPTION_STRING, offsetof(struct config, name), .fallback = "ada"},
     [LISTEN] = {"listen", FB_OPTION_ADDRESS, offsetof(struct config, listen)},
+    [TARGET] = {"target", FB_OPTION_TARGET, offsetof(struct config, target)},
     [PATH] = {"path", FB_OPTION_PATH, offsetof(struct config, path)},
     [VERBOSE] = {"verbose", FB_OPTION_BOOL, offsetof(struct config, verbose)},
     [SUM] = {"count", FB_OPTION_INTEGER, offsetof(struct config, count), .fallback = "-3",
@@ -186,6 +188,20 @@ static void addresses_are_host_and_port_or_a_unix_path(void **state)
     assert_int_equal(config.routers.count, 2);
 }
 
+static void a_target_is_one_address_or_several(void **state)
+{
+    static const char *const bad[] = {"", ",", "a:1,", ",a:1", "a:1,,b:2", "a:1,b", "a:1;b:2"};
+    struct config config = {.count = 0};
+
+    set_good(*state, &config, TARGET, "127.0.0.1:1,unix:/run/x.sock,[::1]:2");
+    assert_string_equal(config.target, "127.0.0.1:1,unix:/run/x.sock,[::1]:2");
+    set_good(*state, &config, TARGET, "dns:router:7070");
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        assert_int_equal(fb_option_set_value(&options[TARGET], &config, "--x", bad[i], *state).code,
+                         FB_INVALID_ARGUMENT);
+    }
+}
+
 static void an_option_is_found_with_dashes_and_underscores(void **state)
 {
     (void)state;
@@ -205,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_secret_is_not_repeated, setup, teardown),
         cmocka_unit_test_setup_teardown(addresses_are_host_and_port_or_a_unix_path, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_target_is_one_address_or_several, setup, teardown),
         cmocka_unit_test(an_option_is_found_with_dashes_and_underscores),
     };
 
