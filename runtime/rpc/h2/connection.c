@@ -318,7 +318,7 @@ static void feed(struct fb_h2_connection *connection, const uint8_t *data, size_
     if (connection->phase == FB_H2_CLOSED) {
         return;
     }
-    if (taken < 0) {
+    if (taken < 0 || connection->expelled) {
         /* Whatever the session has to say about it goes out first. */
         flush(connection);
         fb_h2_connection_close(connection,
@@ -386,6 +386,14 @@ static void finish_drain(struct fb_h2_connection *connection)
     fb_h2_connection_wake(connection);
 }
 
+/* Pings overtake other frames, so it is asked for only when the notice is written. */
+void fb_h2_connection_sent_goaway(struct fb_h2_connection *connection)
+{
+    if (connection->drain_ms != 0) {
+        nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE, drain_ping);
+    }
+}
+
 static bool brings_nothing(const nghttp2_frame *frame)
 {
     switch (frame->hd.type) {
@@ -414,6 +422,7 @@ static bool tolerates(struct fb_h2_connection *connection)
 bool fb_h2_connection_frame(struct fb_h2_connection *connection, const nghttp2_frame *frame)
 {
     if (brings_nothing(frame) && !tolerates(connection)) {
+        connection->expelled = true;
         nghttp2_session_terminate_session(connection->session, NGHTTP2_ENHANCE_YOUR_CALM);
         return false;
     }
@@ -737,7 +746,6 @@ void fb_h2_connection_go_away(struct fb_h2_connection *connection)
         return;
     }
     nghttp2_submit_shutdown_notice(connection->session);
-    nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE, drain_ping);
     connection->drain_ms = now_ms(connection) + DRAIN_PING_MS;
     fb_timer_set(connection->shared->loop, &connection->timer, connection->drain_ms, on_timer);
     fb_h2_connection_wake(connection);

@@ -95,6 +95,7 @@ struct fb_h2_connection {
     uint32_t users;   /* its own existence, calls that refer to it, and who is inside */
     uint32_t inside;  /* how deep we are in its functions */
     int64_t drain_ms; /* when a drain takes its second step at the latest; 0: none is under way */
+    bool expelled;    /* it flooded us */
     bool going;       /* we have told the peer that it ends */
 };
 
@@ -120,6 +121,9 @@ void fb_h2_connection_mind(struct fb_h2_connection *connection);
 
 /* Each frame that came is shown here first. False: the peer floods us, and the connection ends. */
 bool fb_h2_connection_frame(struct fb_h2_connection *connection, const nghttp2_frame *frame);
+
+/* A GOAWAY of ours was written. */
+void fb_h2_connection_sent_goaway(struct fb_h2_connection *connection);
 
 /* Counts the calls that refer to it; `unused` follows the last. */
 void fb_h2_connection_hold(struct fb_h2_connection *connection);

@@ -591,6 +591,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     struct fb_h2_served_connection *home = user;
     struct fb_h2_stream *stream;
 
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        fb_h2_connection_sent_goaway(&home->connection);
+    }
     if (home->early == 0 || frame->hd.type != NGHTTP2_HEADERS ||
         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
         return 0;
