@@ -2,13 +2,11 @@
 
 #include <limits.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <grpc/grpc_security.h>
 
-#include "runtime/rpc/address.h"
 #include "runtime/rpc/core/credentials.h"
 #include "runtime/rpc/core/library.h"
 #include "runtime/rpc/core/made.h"
@@ -31,9 +29,9 @@ static enum fb_channel_state state_of(grpc_connectivity_state state)
 
 static void watch_state(struct fb_core_channel *channel)
 {
-    grpc_channel_watch_connectivity_state(channel->core, channel->seen,
-                                          gpr_inf_future(GPR_CLOCK_MONOTONIC),
-                                          fb_core_queue_cq(channel->queue), &channel->changed);
+    grpc_channel_watch_connectivity_state(
+        channel->core, channel->seen, gpr_inf_future(GPR_CLOCK_MONOTONIC),
+        fb_core_queue_cq(channel->queue), fb_core_tag(&channel->changed));
 }
 
 static void on_changed(struct fb_core_event *event, bool ok)
@@ -137,25 +135,66 @@ static grpc_arg string(const char *key, const char *value)
     };
 }
 
-/*
- * With three slashes a Unix target differs from the peer that a call on it has, and with "dns:" a name is never
- * taken for the scheme of an address.
- */
-static void spell_target(const char *target, char *out, size_t room)
+/* "[" and "]" have a meaning of their own in what the library takes for a URI. */
+static void append_host(struct fb_buffer *out, struct fb_text host)
 {
-    const char *host = strncmp(target, "dns:", 4) == 0 ? target + 4 : target;
-    const char *end = strchr(host, ']');
-
-    if (fb_address_is_unix(target)) {
-        snprintf(out, room, "unix://%s", target + strlen("unix:"));
-    } else if (end != NULL) {
-        snprintf(out, room, "dns:///%%5B%.*s%%5D%s", (int)(end - host - 1), host + 1, end + 1);
-    } else {
-        snprintf(out, room, "dns:///%s", host);
+    for (size_t i = 0; i < host.size; i++) {
+        if (host.data[i] == '[' || host.data[i] == ']') {
+            fb_buffer_string(out, host.data[i] == '[' ? "%5B" : "%5D");
+        } else {
+            fb_buffer_append(out, &host.data[i], 1);
+        }
     }
 }
 
-static void create_core(struct fb_core_channel *channel, grpc_channel_credentials *credentials)
+/*
+ * The scheme by which the library takes an address. With three slashes a Unix target differs from the peer that a call
+ * on it has, and with "dns:" a name is never taken for the scheme of an address.
+ */
+static const char *scheme_of(const char *target, bool in_list)
+{
+    if (strncmp(target, "unix:", 5) == 0) {
+        return "unix://";
+    }
+    if (!in_list) {
+        return "dns:///";
+    }
+    return strchr(target, '[') == target || strncmp(target, "dns:[", 5) == 0 ? "ipv6:" : "ipv4:";
+}
+
+/* The library knows lists of one kind of addresses. */
+static struct fb_status spell_target(const char *target, struct fb_buffer *out)
+{
+    const bool is_list = strchr(target, ',') != NULL;
+    const char *scheme = scheme_of(target, is_list);
+
+    fb_buffer_string(out, scheme);
+    while (*target != '\0') {
+        const char *colon = strchr(target, ':');
+        struct fb_text host = {.data = target, .size = strcspn(target, ",")};
+
+        if (scheme_of(target, is_list) != scheme) {
+            return fb_fail(FB_INVALID_ARGUMENT,
+                           "this transport takes a list of Unix sockets, of IPv4 "
+                           "or of IPv6 addresses, but not a mixed one");
+        }
+        if (strncmp(target, "unix:", 5) == 0 || strncmp(target, "dns:", 4) == 0) {
+            host.size -= (size_t)(colon + 1 - target);
+            host.data = colon + 1;
+        }
+        append_host(out, host);
+        target = host.data + host.size;
+        if (*target == ',') {
+            fb_buffer_string(out, ",");
+            target++;
+        }
+    }
+    fb_buffer_append(out, "", 1);
+    return out->failed ? fb_fail(FB_RESOURCE_EXHAUSTED, "no memory left for a channel") : fb_ok;
+}
+
+static void create_core(struct fb_core_channel *channel, const char *target,
+                        grpc_channel_credentials *credentials)
 {
     const struct fb_channel_config *config = &channel->channel.config;
     const char *name = config->tls.server_name;
@@ -182,14 +221,13 @@ static void create_core(struct fb_core_channel *channel, grpc_channel_credential
         .num_args = sizeof(args) / sizeof(args[0]) - (name == NULL ? 1 : 0),
         .args = args,
     };
-    char target[512];
 
-    spell_target(config->target, target, sizeof(target));
     channel->core = grpc_channel_create(target, credentials, &all);
 }
 
 static struct fb_status open_channel(struct fb_core_channel *channel)
 {
+    struct fb_buffer target = {.data = NULL};
     grpc_channel_credentials *credentials;
     struct fb_status status;
 
@@ -204,8 +242,15 @@ static struct fb_status open_channel(struct fb_core_channel *channel)
     if (!fb_is_ok(status)) {
         return status;
     }
-    create_core(channel, credentials);
+    status = spell_target(channel->channel.config.target, &target);
+    if (fb_is_ok(status)) {
+        create_core(channel, target.data, credentials);
+    }
+    fb_buffer_finish(&target);
     grpc_channel_credentials_release(credentials);
+    if (!fb_is_ok(status)) {
+        return status;
+    }
     channel->seen = grpc_channel_check_connectivity_state(channel->core, 0);
     watch_state(channel);
     return fb_ok;

@@ -49,6 +49,8 @@ static void forget(struct fb_core_connections *connections, struct connection *c
     if (connection->next != NULL) {
         connection->next->link = connection->link;
     }
+    /* The library's descriptor of the same socket would keep a closed one registered. */
+    epoll_ctl(connections->ends, EPOLL_CTL_DEL, connection->fd, NULL);
     close(connection->fd);
     release(connection);
 }

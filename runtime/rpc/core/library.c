@@ -4,6 +4,15 @@
 #include <signal.h>
 
 #include <grpc/grpc.h>
+#include <grpc/support/log.h>
+
+#include "runtime/log/log.h"
+
+/* What the library has to say, such as why a handshake failed; from any thread. */
+static void on_log(gpr_log_func_args *said)
+{
+    fb_log(FB_WARN, "the gRPC library reports an error", fb_kv_str("what", said->message));
+}
 
 void fb_core_library_acquire(void)
 {
@@ -12,6 +21,8 @@ void fb_core_library_acquire(void)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+    gpr_set_log_function(on_log);
     grpc_init();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -68,7 +68,7 @@ static void request_call(struct slot *slot)
     grpc_metadata_array_init(&slot->metadata);
     /* Refused only while shutting down. */
     if (grpc_server_request_call(listener->core, &slot->call, &slot->details, &slot->metadata, cq,
-                                 cq, &slot->came) != GRPC_CALL_OK) {
+                                 cq, fb_core_tag(&slot->came)) != GRPC_CALL_OK) {
         grpc_call_details_destroy(&slot->details);
         grpc_metadata_array_destroy(&slot->metadata);
     }
@@ -177,7 +177,7 @@ static void shut_down(struct listener *listener)
     listener->shutting_down = true;
     stop_accepting(listener);
     grpc_server_shutdown_and_notify(listener->core, fb_core_queue_cq(listener->queue),
-                                    &listener->shut_down);
+                                    fb_core_tag(&listener->shut_down));
 }
 
 static void listener_drain(struct fb_listener *head)

@@ -65,7 +65,7 @@ static struct fb_core_made *made_of(struct fb_client_call *call)
 static void start(struct fb_core_made *made, const grpc_op *ops, size_t count,
                   struct fb_core_event *event)
 {
-    grpc_call_error error = grpc_call_start_batch(made->core, ops, count, event, NULL);
+    grpc_call_error error = grpc_call_start_batch(made->core, ops, count, fb_core_tag(event), NULL);
 
     /* All it can refuse is what we must not ask for: two of a kind at once, keys that are not valid. */
     assert(error == GRPC_CALL_OK);

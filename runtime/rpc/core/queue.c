@@ -82,10 +82,17 @@ static void wake_loop(struct fb_core_queue *queue)
     }
 }
 
+void *fb_core_tag(struct fb_core_event *event)
+{
+    atomic_store_explicit(&event->given, true, memory_order_release);
+    return event;
+}
+
 static void add(struct fb_core_queue *queue, struct fb_core_event *event, bool ok)
 {
     bool wake;
 
+    atomic_load_explicit(&event->given, memory_order_acquire);
     event->ok = ok;
     event->next = NULL;
     pthread_mutex_lock(&queue->lock);

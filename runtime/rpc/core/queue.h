@@ -8,6 +8,7 @@
  * quickly. On the loop's thread, all of it.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <grpc/grpc.h>
@@ -25,7 +26,14 @@ struct fb_core_event {
     fb_core_event_fn *fn;
     struct fb_core_event *next;
     bool ok;
+    atomic_bool given;
 };
+
+/*
+ * The tag to give to the library. It brings what we wrote before to the queue's thread in a way that is seen by who
+ * cannot see into the library: race detectors.
+ */
+void *fb_core_tag(struct fb_core_event *event);
 
 /* NULL when memory or threads are exhausted. */
 struct fb_core_queue *fb_core_queue_create(struct fb_loop *loop);
