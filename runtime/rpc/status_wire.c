@@ -7,9 +7,10 @@ enum { MESSAGE_LIMIT_BYTES = 4096, TIMEOUT_DIGITS = 8, TIMEOUT_MOST = 99999999 }
 
 /* --- grpc-message --- */
 
-static bool needs_escape(char c)
+/* Spaces at the ends are no part of a field's value to HTTP. */
+static bool needs_escape(char c, bool at_end)
 {
-    return c < 0x20 || c > 0x7e || c == '%';
+    return c < 0x20 || c > 0x7e || c == '%' || (c == ' ' && at_end);
 }
 
 static bool is_utf8_tail(char c)
@@ -41,7 +42,7 @@ void fb_status_message_encode(struct fb_buffer *out, const char *why)
         for (size_t i = 0; i < bytes; i++) {
             unsigned char c = (unsigned char)why[i];
 
-            if (needs_escape(why[i])) {
+            if (needs_escape(why[i], written == 0 || why[bytes] == '\0')) {
                 spelled[size++] = '%';
                 spelled[size++] = digits[c >> 4];
                 spelled[size++] = digits[c & 0x0f];

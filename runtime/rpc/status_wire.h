@@ -12,8 +12,8 @@
 #include "runtime/base/text.h"
 
 /*
- * grpc-message: percent-encodes all but printable ASCII without '%'. At most 4 KiB come out; what is
- * longer is cut between two characters.
+ * grpc-message: percent-encodes all but printable ASCII without '%', and spaces at the ends. At most 4 KiB come out;
+ * what is longer is cut between two characters.
  */
 void fb_status_message_encode(struct fb_buffer *out, const char *why);
 

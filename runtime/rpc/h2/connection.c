@@ -460,6 +460,8 @@ static nghttp2_option *option_create(void)
     }
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+    /* Other gRPC libraries send a status message as it is, be there a space at its end. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
     nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_RATE);
     return option;
 }

@@ -50,6 +50,8 @@ static void messages_are_percent_encoded_but_for_printable_ascii(void **state)
     assert_encodes("100%", "100%25");
     assert_encodes("a\tb\r\n", "a%09b%0D%0A");
     assert_encodes("\x7f", "%7F");
+    assert_encodes(" at the ends ", "%20at the ends%20");
+    assert_encodes(" ", "%20");
     assert_encodes("é ☃ 😀", "%C3%A9 %E2%98%83 %F0%9F%98%80");
 }
 
