@@ -172,6 +172,12 @@ struct fb_status fb_document_parse(const char *path, struct fb_text text, struct
         return fb_arena_fail(arena, FB_INVALID_ARGUMENT, "%s: a byte that is not UTF-8",
                              fb_document_place(document, arena, bad));
     }
+    /* jansson takes a NUL behind a number for the end of the number, and goes on. */
+    bad = strnlen(stripper.text, stripper.size);
+    if (bad != text.size) {
+        return fb_arena_fail(arena, FB_INVALID_ARGUMENT, "%s: a NUL byte",
+                             fb_document_place(document, arena, bad));
+    }
     strip(&stripper);
     if (stripper.wrong != NULL) {
         return fb_arena_fail(arena, FB_INVALID_ARGUMENT, "%s: %s",

@@ -627,10 +627,36 @@ static const char *settle_type(struct entry *entry)
     if (server->kind != FB_SERVER_STDIO && server->url == NULL) {
         return "has no url";
     }
-    if (server->kind == FB_SERVER_STDIO) {
-        server->url = NULL;
-    }
     return NULL;
+}
+
+/* What only the other kind of server has is no part of this one, and its user should know. */
+static void drop_what_is_of_another_kind(struct entry *entry, size_t at)
+{
+    struct fb_server_entry *server = entry->server;
+    const bool is_stdio = server->kind == FB_SERVER_STDIO;
+    const char *dropped = NULL;
+
+    if (is_stdio && (server->url != NULL || entry->headers.count > 0)) {
+        dropped = "url and headers mean nothing to a program that is started";
+    }
+    if (!is_stdio && (entry->command_size > 0 || entry->env.count > 0 || server->cwd != NULL ||
+                      server->env_file != NULL)) {
+        dropped = "command, env, envFile and cwd mean nothing to a server that has a url";
+    }
+    if (dropped == NULL) {
+        return;
+    }
+    fb_notes_add(entry->reader->notes, entry->reader->arena, FB_NOTE_HINT, server->name,
+                 "%s: %s: %s", place(entry->reader, at), entry->path, dropped);
+    if (is_stdio) {
+        server->url = NULL;
+        entry->headers.count = 0;
+    } else {
+        server->cwd = NULL;
+        server->env_file = NULL;
+        entry->env.count = 0;
+    }
 }
 
 static bool settle(struct entry *entry)
@@ -707,6 +733,7 @@ static bool read_entry(struct entry *entry, const json_t *object, size_t at)
     if (wrong != NULL) {
         return fail_entry(entry, at, wrong);
     }
+    drop_what_is_of_another_kind(entry, at);
     hint_at_spaces(entry, at);
     return settle(entry) || fail_entry(entry, at, "no memory for it");
 }

@@ -113,6 +113,19 @@ static void an_error_names_file_line_and_column_and_quotes_nothing(void **state)
     assert_refused(*state, "", "f.json:1:1: no JSON: '[' or '{' expected near end of file");
 }
 
+static void a_nul_byte_is_refused_wherever_it_stands(void **state)
+{
+    static const struct fb_text texts[] = {{"{\"a\": 5\0}", 9}, {"{\"a\0\": 5}", 9}, {"\0", 1}};
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct fb_document document;
+        const struct fb_status status = fb_document_parse("f.json", texts[i], *state, &document);
+
+        assert_int_equal(status.code, FB_INVALID_ARGUMENT);
+        assert_non_null(strstr(status.why, "a NUL byte"));
+    }
+}
+
 static void nesting_is_limited(void **state)
 {
     char text[512] = "{\"a\":";
@@ -121,12 +134,12 @@ static void nesting_is_limited(void **state)
 
     memset(text + size, '[', 63);
     memset(text + size + 63, ']', 63);
-    strcpy(text + size + 126, "}");
+    memcpy(text + size + 126, "}", 2);
     document = parse(*state, text);
     fb_document_finish(&document);
     memset(text + size, '[', 64);
     memset(text + size + 64, ']', 64);
-    strcpy(text + size + 128, "}");
+    memcpy(text + size + 128, "}", 2);
     assert_refused(*state, text, "f.json:1:69: nested deeper than 64 levels");
 }
 
@@ -192,6 +205,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(an_error_names_file_line_and_column_and_quotes_nothing,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_nul_byte_is_refused_wherever_it_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(nesting_is_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(
             members_are_walked_in_the_order_of_the_file_with_their_places, setup, teardown),

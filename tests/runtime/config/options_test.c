@@ -325,8 +325,7 @@ static void help_lists_every_option_with_range_and_default(void **state)
         "  --heartbeat-grace DURATION  silence after which",
         "from 1s to 5m (default 6s)\n",
         "  --[no-]verbose              say more\n",
-        "  --log-level WORD            lines below it are left out; one of debug, info (default "
-        "info)\n",
+        "  --log-level WORD            lines below it are left out; one of debug, info (default ",
         "  --config PATH ",
         "  --print-config ",
         "  --print-schema ",

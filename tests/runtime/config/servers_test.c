@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+/* The file that notes are about, up to the line. */
+#define F "/c/f.json:"
+
 /* Pairs of name and value, ended by NULL. */
 static const char *look_up(void *context, const char *name)
 {
@@ -154,8 +157,8 @@ static void vs_codes_form_is_read_and_an_input_without_value_fails_its_server_al
                 "    'three': {'command': '${workspaceFolder}/x'}, /* end */\n"
                 "  },\n}\n");
 
-    NOTES(&servers, "/c/f.json:7:36: servers.two.env: K: the input \"b\" has no value; give it one "
-                    "under flow.inputs");
+    NOTES(&servers, F "7:36: servers.two.env: K: the input \"b\" has no value; give it one "
+                      "under flow.inputs");
     assert_int_equal(servers.notes.items[0].kind, FB_NOTE_ERROR);
     assert_string_equal(servers.notes.items[0].server, "two");
     assert_int_equal(servers.count, 2);
@@ -204,30 +207,29 @@ static void one_bad_server_never_takes_another_down(void **state)
 
     assert_int_equal(servers.count, 1);
     assert_string_equal(servers.items[0].name, "good");
-    NOTES(&servers, "/c/f.json:2:6: mcpServers.a: wanted an object in braces",
-          "/c/f.json:3:6: mcpServers.b: has neither a command nor a url",
-          "/c/f.json:4:18: mcpServers.c.command: wanted the name of a program",
-          "/c/f.json:5:31: mcpServers.d.args: wanted a list of strings in brackets",
-          "/c/f.json:6:31: mcpServers.e.args: wanted a string",
-          "/c/f.json:7:30: mcpServers.f.env: wanted an object of names and strings",
-          "/c/f.json:8:30: mcpServers.g.env: a variable has no name, or \"=\" in it",
-          "/c/f.json:9:14: mcpServers.h.url: wanted a URL of http or https",
-          "/c/f.json:10:37: mcpServers.i.headers: A: control characters are not allowed in a "
-          "header",
-          "/c/f.json:11:37: mcpServers.j.headers: a header has no name, or one that HTTP does not "
-          "allow",
-          "/c/f.json:12:15: mcpServers.k.type: wanted \"stdio\", \"http\" or \"sse\"",
-          "/c/f.json:13:6: mcpServers.l: has no url",
-          "/c/f.json:14:6: mcpServers.m: has no command",
-          "/c/f.json:15:6: mcpServers.n: has both a command and a url; its type must say which "
-          "counts",
-          "/c/f.json:16:30: mcpServers.o.env: A: the variable UNSET is not set; ${UNSET:-x} would "
-          "stand for x then",
-          "/c/f.json:17:34: mcpServers.p.envFile: /nowhere/.env: there is no such file",
-          "/c/f.json:18:31: mcpServers.q.flow: wanted an object in braces",
-          "/c/f.json:19:40: mcpServers.r.flow.tier: \"hott\" is not one of auto, hot, warm, cold",
-          "/c/f.json:20:35: mcpServers.s.disabled: wanted true or false",
-          "/c/f.json:21:5: mcpServers.: a server needs a name");
+    NOTES(&servers, F "2:6: mcpServers.a: wanted an object in braces",
+          F "3:6: mcpServers.b: has neither a command nor a url",
+          F "4:18: mcpServers.c.command: wanted the name of a program",
+          F "5:31: mcpServers.d.args: wanted a list of strings in brackets",
+          F "6:31: mcpServers.e.args: wanted a string",
+          F "7:30: mcpServers.f.env: wanted an object of names and strings",
+          F "8:30: mcpServers.g.env: a variable has no name, or \"=\" in it",
+          F "9:14: mcpServers.h.url: wanted a URL of http or https",
+          F "10:37: mcpServers.i.headers: A: control characters are not allowed in a "
+            "header",
+          F "11:37: mcpServers.j.headers: a header has no name, or one that HTTP does not "
+            "allow",
+          F "12:15: mcpServers.k.type: wanted \"stdio\", \"http\" or \"sse\"",
+          F "13:6: mcpServers.l: has no url", F "14:6: mcpServers.m: has no command",
+          F "15:6: mcpServers.n: has both a command and a url; its type must say which "
+            "counts",
+          F "16:30: mcpServers.o.env: A: the variable UNSET is not set; ${UNSET:-x} would "
+            "stand for x then",
+          F "17:34: mcpServers.p.envFile: /nowhere/.env: there is no such file",
+          F "18:31: mcpServers.q.flow: wanted an object in braces",
+          F "19:40: mcpServers.r.flow.tier: \"hott\" is not one of auto, hot, warm, cold",
+          F "20:35: mcpServers.s.disabled: wanted true or false",
+          F "21:5: mcpServers.: a server needs a name");
 }
 
 static void an_unknown_key_is_named_with_its_nearest(void **state)
@@ -238,13 +240,13 @@ static void an_unknown_key_is_named_with_its_nearest(void **state)
                 " 'flows': {}, 'theme': 'dark', 'flow': {'ruter': {}, 'zork': 1, 'router': {}}}");
 
     assert_int_equal(servers.count, 1);
-    NOTES(&servers, "/c/f.json:2:2: flows: unknown key, did you mean \"flow\"?",
-          "/c/f.json:2:41: flow.ruter: unknown key, did you mean \"router\"?",
-          "/c/f.json:2:54: flow.zork: unknown key",
-          "/c/f.json:1:28: mcpServers.github.comand: unknown key, did you mean \"command\"?",
-          "/c/f.json:1:59: mcpServers.github.xyzzy: unknown key",
-          "/c/f.json:1:80: mcpServers.github.flow.teir: unknown key, did you mean \"tier\"?",
-          "/c/f.json:1:95: mcpServers.github.flow.plugh: unknown key");
+    NOTES(&servers, F "2:2: flows: unknown key, did you mean \"flow\"?",
+          F "2:41: flow.ruter: unknown key, did you mean \"router\"?",
+          F "2:54: flow.zork: unknown key",
+          F "1:28: mcpServers.github.comand: unknown key, did you mean \"command\"?",
+          F "1:59: mcpServers.github.xyzzy: unknown key",
+          F "1:80: mcpServers.github.flow.teir: unknown key, did you mean \"tier\"?",
+          F "1:95: mcpServers.github.flow.plugh: unknown key");
     for (size_t i = 0; i < servers.notes.count; i++) {
         assert_int_equal(servers.notes.items[i].kind, FB_NOTE_WARNING);
     }
@@ -255,7 +257,7 @@ static void a_key_that_only_others_use_is_reported_as_such(void **state)
     const struct fb_servers servers =
         parse(*state, "{'mcpServers': {'x': {'command': 'x', 'alwaysAllow': []}}}");
 
-    NOTES(&servers, "/c/f.json:1:39: mcpServers.x.alwaysAllow: not used by flow-balancer");
+    NOTES(&servers, F "1:39: mcpServers.x.alwaysAllow: not used by flow-balancer");
     assert_int_equal(servers.notes.items[0].kind, FB_NOTE_HINT);
 }
 
@@ -267,8 +269,8 @@ static void our_settings_come_from_the_entry_then_the_file_then_the_table(void *
                 " 'max_line': '1MiB', 'scope': 'me', 'era': 'modern', 'sharing': 'pinned'}},"
                 " 'b': {'command': 'x'}}}");
 
-    NOTES(&servers, "/c/f.json:1:67: flow.servers.sharing: \"wrong\" is not one of auto, shared, "
-                    "pooled, pinned");
+    NOTES(&servers, F "1:67: flow.servers.sharing: \"wrong\" is not one of auto, shared, "
+                      "pooled, pinned");
     assert_int_equal(servers.count, 2);
     assert_int_equal(servers.items[0].flow.timeout_ms, 5000);
     assert_int_equal(servers.items[0].flow.tier, FB_TIER_HOT);
@@ -296,6 +298,25 @@ static void what_others_call_our_settings_is_understood_and_ours_win(void **stat
     assert_int_equal(servers.items[0].flow.sharing, FB_SHARING_SHARED);
     assert_int_equal(servers.items[0].flow.tier, FB_TIER_HOT);
     assert_int_equal(servers.items[1].flow.timeout_ms, 7000);
+}
+
+static void what_is_of_the_other_kind_of_server_is_left_out_with_a_hint(void **state)
+{
+    const struct fb_servers servers =
+        parse(*state, "{'mcpServers': {'a': {'type': 'stdio', 'command': 'x', 'url': 'http://x',"
+                      " 'headers': {'A': 'b'}}, 'b': {'type': 'http', 'command': 'x', 'url':"
+                      " 'http://x', 'env': {'A': 'b'}, 'cwd': '/'}, 'c': {'command': 'x'}}}");
+
+    NOTES(&servers,
+          F "1:22: mcpServers.a: url and headers mean nothing to a program that is started",
+          F "1:104: mcpServers.b: command, env, envFile and cwd mean nothing to a server "
+            "that has a url");
+    assert_null(servers.items[0].url);
+    assert_null(servers.items[0].headers[0]);
+    assert_string_equal(servers.items[0].digest, servers.items[2].digest);
+    assert_null(servers.items[1].argv);
+    assert_null(servers.items[1].cwd);
+    assert_null(servers.items[1].env[0]);
 }
 
 static void a_server_that_its_user_switched_off_is_kept_as_such(void **state)
@@ -354,8 +375,8 @@ static void a_command_may_be_a_list_and_a_sentence_is_suspicious(void **state)
     assert_string_equal(servers.items[0].argv[2], "x");
     assert_string_equal(servers.items[0].argv[3], "z");
     assert_null(servers.items[0].argv[4]);
-    NOTES(&servers, "/c/f.json:1:87: mcpServers.b.command: has spaces and is taken as the name of "
-                    "one program; arguments belong into args");
+    NOTES(&servers, F "1:87: mcpServers.b.command: has spaces and is taken as the name of "
+                      "one program; arguments belong into args");
 }
 
 static void the_last_of_servers_with_the_same_name_counts(void **state)
@@ -457,8 +478,9 @@ static void names_are_short_and_printable(void **state)
     struct fb_servers servers;
 
     memset(text + strlen(text), 'n', FB_SERVER_NAME_BYTES + 1);
-    strcat(text, "': {'command': 'x'}, 'a\\u0007b': {'command': 'x'}, 'gr\xc3\xbc\xc3\x9f e': "
-                 "{'command': 'x'}}}");
+    snprintf(text + strlen(text), 256, "%s",
+             "': {'command': 'x'}, 'a\\u0007b': {'command': 'x'}, 'gr\xc3\xbc\xc3\x9f e': "
+             "{'command': 'x'}}}");
     servers = parse(*state, text);
     assert_int_equal(servers.count, 1);
     assert_string_equal(servers.items[0].name, "gr\xc3\xbc\xc3\x9f e");
@@ -486,7 +508,7 @@ static void a_file_that_is_no_json_is_refused_with_its_place(void **state)
         &plan, "/c/f.json", FB_TEXT("{\"mcpServers\": {\n\"a\": }}"), *state, &servers);
 
     assert_int_equal(status.code, FB_INVALID_ARGUMENT);
-    assert_memory_equal(status.why, "/c/f.json:2:", 12);
+    assert_memory_equal(status.why, F "2:", strlen(F "2:"));
     assert_int_equal(servers.count, 0);
     assert_int_equal(fb_servers_read(&plan, "/nowhere/x", *state, &servers).code, FB_NOT_FOUND);
 }
@@ -497,8 +519,8 @@ static void sections_of_the_wrong_type_are_named(void **state)
         parse(*state, "{'mcpServers': [], 'servers': {'a': {'command': 'x'}}, 'flow': 7}");
 
     assert_int_equal(servers.count, 1);
-    NOTES(&servers, "/c/f.json:1:64: flow: wanted an object in braces",
-          "/c/f.json:1:16: mcpServers: wanted an object of servers in braces");
+    NOTES(&servers, F "1:64: flow: wanted an object in braces",
+          F "1:16: mcpServers: wanted an object of servers in braces");
 }
 
 static void running_out_of_memory_is_a_status(void **state)
@@ -540,6 +562,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             our_settings_come_from_the_entry_then_the_file_then_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(what_others_call_our_settings_is_understood_and_ours_win,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_of_the_other_kind_of_server_is_left_out_with_a_hint,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_server_that_its_user_switched_off_is_kept_as_such, setup,
                                         teardown),
