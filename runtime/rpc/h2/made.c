@@ -60,6 +60,9 @@ static void release(struct fb_h2_shared *shared, struct fb_h2_made_call *made)
 static void let_go(struct fb_h2_shared *shared, struct fb_h2_made_call *made, uint32_t error)
 {
     made->over = true;
+    if (made->stream.dead) {
+        return; /* whoever was told has destroyed the channel, and the call with it */
+    }
     if (made->stream.id == 0) {
         release(shared, made);
         return;
@@ -112,8 +115,11 @@ static void ended(struct fb_h2_stream *stream)
 
     made->over = true;
     fb_client_call_end(&made->call, verdict(made), false);
-    if (made->stream.id == 0) {
-        release(stream->connection->shared, made);
+    if (stream->dead) {
+        return; /* as in let_go */
+    }
+    if (stream->id == 0) {
+        release(made->shared, made);
     } else if (!stream->out_ended || fb_h2_stream_has_output(stream)) {
         /* The server did not wait for all we have to say. */
         fb_h2_stream_reset(stream, NGHTTP2_NO_ERROR);
@@ -122,7 +128,7 @@ static void ended(struct fb_h2_stream *stream)
 
 static void broken(struct fb_h2_stream *stream, struct fb_status status)
 {
-    fb_h2_made_end(stream->connection->shared, of_stream(stream), status, false);
+    fb_h2_made_end(of_stream(stream)->shared, of_stream(stream), status, false);
 }
 
 static void drained(struct fb_h2_stream *stream)

@@ -122,7 +122,7 @@ void fb_h2_stream_reset(struct fb_h2_stream *stream, uint32_t error);
 /* What the session asks for. */
 nghttp2_data_provider fb_h2_stream_provider(struct fb_h2_stream *stream);
 int fb_h2_stream_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
-                           size_t length, nghttp2_data_source *source, void *connection);
+                           size_t length, nghttp2_data_source *source, void *user);
 
 /* --- receiving --- */
 

@@ -5,22 +5,20 @@
  */
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/loop/loop.h"
+#include "runtime/loop/signals.h"
 #include "runtime/rpc/call.h"
 #include "runtime/rpc/h2/h2.h"
 #include "runtime/rpc/server.h"
 #include "tests/bench/echo/echo.pb-c.h"
 
-static struct fb_loop *loop;
-
-static void stop(int number)
+static void stop(struct fb_signals *signals, int number)
 {
     (void)number;
-    fb_loop_stop(loop);
+    fb_loop_stop(signals->watch.loop);
 }
 
 static void unary(struct fb_call *call, const ProtobufCMessage *message)
@@ -87,6 +85,8 @@ static const struct fb_rpc_service service = {
 
 int main(int argc, char **argv)
 {
+    struct fb_loop *loop = fb_loop_create();
+    struct fb_signals signals = {.fn = NULL};
     struct fb_server *server;
     struct fb_status status;
 
@@ -94,7 +94,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s ADDRESS\n", argv[0]);
         return 2;
     }
-    loop = fb_loop_create();
     server = fb_server_create(loop, &(struct fb_server_config){.streams_per_connection = 256});
     fb_server_add(server, &service, NULL);
     status = fb_server_listen(server, &fb_h2, &(struct fb_listen_config){.address = argv[1]});
@@ -102,12 +101,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: %s\n", argv[1], status.why);
         return 1;
     }
-    signal(SIGTERM, stop);
-    signal(SIGINT, stop);
+    if (!fb_is_ok(fb_signals_open(loop, &signals, stop))) {
+        return 1;
+    }
     printf("%s\n", fb_server_address(server, 0));
     fflush(stdout);
     fb_loop_run(loop);
     printf("%" PRIu64 " calls answered\n", fb_server_stats(server)->calls_ended[FB_OK]);
+    fb_signals_close(&signals);
     fb_server_destroy(server);
     fb_loop_destroy(loop);
     return 0;

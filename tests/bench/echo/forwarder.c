@@ -5,23 +5,21 @@
  */
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/loop/loop.h"
+#include "runtime/loop/signals.h"
 #include "runtime/rpc/call.h"
 #include "runtime/rpc/channel.h"
 #include "runtime/rpc/h2/h2.h"
 #include "runtime/rpc/server.h"
 #include "tests/bench/echo/echo.pb-c.h"
 
-static struct fb_loop *loop;
-
-static void stop(int number)
+static void stop(struct fb_signals *signals, int number)
 {
     (void)number;
-    fb_loop_stop(loop);
+    fb_loop_stop(signals->watch.loop);
 }
 
 /* --- what comes back --- */
@@ -97,6 +95,8 @@ static int fail(const char *what, struct fb_status status)
 int main(int argc, char **argv)
 {
     struct fb_channel *channel;
+    struct fb_loop *loop = fb_loop_create();
+    struct fb_signals signals = {.fn = NULL};
     struct fb_server *server;
     struct fb_status status;
 
@@ -104,7 +104,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s ADDRESS TARGET\n", argv[0]);
         return 2;
     }
-    loop = fb_loop_create();
     status =
         fb_channel_create(loop, &fb_h2, &(struct fb_channel_config){.target = argv[2]}, &channel);
     if (!fb_is_ok(status)) {
@@ -116,12 +115,14 @@ int main(int argc, char **argv)
     if (!fb_is_ok(status)) {
         return fail(argv[1], status);
     }
-    signal(SIGTERM, stop);
-    signal(SIGINT, stop);
+    if (!fb_is_ok(fb_signals_open(loop, &signals, stop))) {
+        return 1;
+    }
     printf("%s\n", fb_server_address(server, 0));
     fflush(stdout);
     fb_loop_run(loop);
     printf("%" PRIu64 " calls answered\n", fb_server_stats(server)->calls_ended[FB_OK]);
+    fb_signals_close(&signals);
     fb_server_destroy(server);
     fb_channel_destroy(channel);
     fb_loop_destroy(loop);

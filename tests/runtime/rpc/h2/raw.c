@@ -291,6 +291,36 @@ bool raw_find(struct raw *raw, uint8_t type, uint32_t stream)
     return false;
 }
 
+static bool has_come(const struct raw *raw, uint8_t type)
+{
+    const uint8_t *at = (const uint8_t *)raw->in.data;
+    size_t left = raw->in.size;
+
+    while (left >= HEAD_BYTES) {
+        const size_t size = HEAD_BYTES + ((size_t)at[0] << 16 | (size_t)at[1] << 8 | at[2]);
+
+        if (size > left) {
+            return false;
+        }
+        if (at[3] == type) {
+            return true;
+        }
+        at += size;
+        left -= size;
+    }
+    return false;
+}
+
+void raw_await(struct raw *raw, uint8_t type)
+{
+    const int64_t end_ms = fb_clock_ms() + RAW_WAIT_MS;
+
+    while (!has_come(raw, type)) {
+        assert_true(fb_clock_ms() < end_ms && !raw->closed);
+        fb_loop_turn(raw->loop, 100);
+    }
+}
+
 const char *raw_value(const struct raw *raw, const char *name)
 {
     for (size_t i = 0; i < raw->frame.field_count; i++) {

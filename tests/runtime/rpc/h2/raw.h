@@ -100,6 +100,9 @@ bool raw_read(struct raw *raw);
 /* The next of this type (on this stream, if not 0), passing over others. False as above. */
 bool raw_find(struct raw *raw, uint8_t type, uint32_t stream);
 
+/* Waits until one of this type has come, and leaves all there is to be read. */
+void raw_await(struct raw *raw, uint8_t type);
+
 /* The value of a field of the HEADERS that were read; NULL when absent. */
 const char *raw_value(const struct raw *raw, const char *name);
 
