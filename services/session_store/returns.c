@@ -10,7 +10,10 @@ struct returns {
     returns_fn *fn;
     _Atomic(struct fb_work *) newest; /* what was pushed and not yet taken, newest first */
 
+    atomic_uint posts; /* that are under way to the loop and point here */
+
     /* the loop's thread's */
+    bool ended;            /* nothing is pushed any more: the last post frees */
     struct fb_work *taken; /* and not yet handed over, oldest first */
 };
 
@@ -47,10 +50,8 @@ static void take(struct returns *returns)
     *end = oldest;
 }
 
-static void hand_over(void *arg)
+static void hand_over(struct returns *returns)
 {
-    struct returns *returns = arg;
-
     take(returns);
     while (returns->taken != NULL) {
         struct fb_work *work = returns->taken;
@@ -60,13 +61,28 @@ static void hand_over(void *arg)
     }
 }
 
+static void post_came(void *arg)
+{
+    struct returns *returns = arg;
+    bool last = atomic_fetch_sub(&returns->posts, 1) == 1;
+
+    if (!returns->ended) {
+        hand_over(returns);
+    } else if (last) {
+        free(returns);
+    }
+}
+
 void returns_destroy(struct returns *returns)
 {
     if (returns == NULL) {
         return;
     }
     hand_over(returns);
-    free(returns);
+    returns->ended = true;
+    if (atomic_load(&returns->posts) == 0) {
+        free(returns);
+    }
 }
 
 void returns_push(struct returns *returns, struct fb_work *work)
@@ -77,8 +93,11 @@ void returns_push(struct returns *returns, struct fb_work *work)
         work->next = newest;
     } while (!atomic_compare_exchange_weak(&returns->newest, &newest, work));
     /* Who found the list empty wakes the loop; the others are taken along. */
-    while (newest == NULL && !fb_loop_post(returns->loop, hand_over, returns)) {
-        sched_yield(); /* no memory for a moment: an answer is owed and cannot be dropped */
+    if (newest == NULL) {
+        atomic_fetch_add(&returns->posts, 1);
+        while (!fb_loop_post(returns->loop, post_came, returns)) {
+            sched_yield(); /* no memory for a moment: an answer is owed and cannot be dropped */
+        }
     }
 }
 

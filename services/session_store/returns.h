@@ -19,7 +19,10 @@ typedef void returns_fn(struct fb_work *work);
 /* NULL when memory is exhausted. */
 struct returns *returns_create(struct fb_loop *loop, returns_fn *fn);
 
-/* On the loop's thread, when nothing will be pushed any more; what was pushed is handed over first. */
+/*
+ * On the loop's thread, when nothing will be pushed any more; what was pushed is handed over first. The
+ * loop has to run its posts once more, or be destroyed, as either gives the last memory back.
+ */
 void returns_destroy(struct returns *returns);
 
 /* Any thread. `work` is in nobody else's list. */
