@@ -129,7 +129,7 @@ struct fb_health *fb_health_create(void)
     struct fb_health *health = calloc(1, sizeof(*health));
 
     if (health != NULL) {
-        fb_health_know(health, grpc__health__v1__health__descriptor.name);
+        fb_health_know(health, FB_HEALTH_SERVICE);
     }
     return health;
 }

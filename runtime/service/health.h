@@ -11,6 +11,8 @@
 
 #include "runtime/rpc/server.h"
 
+#define FB_HEALTH_SERVICE "grpc.health.v1.Health"
+
 struct fb_health;
 
 /* Not serving at first. NULL when memory is exhausted. */

@@ -244,6 +244,9 @@ static bool file_declares(const struct file *file, struct fb_text symbol)
 static const struct file *file_of_symbol(const struct fb_reflection *reflection,
                                          struct fb_text symbol)
 {
+    if (symbol.size == 0 || symbol.data[symbol.size - 1] == '.') {
+        return NULL;
+    }
     for (size_t i = 0; i < reflection->file_count; i++) {
         if (file_declares(&reflection->files[i], symbol)) {
             return &reflection->files[i];

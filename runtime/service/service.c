@@ -16,11 +16,14 @@
 #include "runtime/base/arena.h"
 #include "runtime/base/version.h"
 #include "runtime/config/options.h"
+#include "runtime/config/schema.h"
 #include "runtime/log/log.h"
 #include "runtime/loop/signals.h"
+#include "runtime/ops/ops.h"
 #include "runtime/rpc/address.h"
 #include "runtime/service/health.h"
 #include "runtime/service/reflection.h"
+#include "runtime/service/vitals.h"
 
 enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIG = 78 };
 
@@ -28,6 +31,7 @@ enum {
     STOP_MS = 5000,          /* for `stop` */
     OPTIONS_BYTES = 4 << 20, /* all that the options may take in memory */
     TOKEN_BYTES = 1024,
+    PAGES_MOST = 32,
     DESCRIPTORS_WANTED = 65536
 };
 
@@ -40,6 +44,8 @@ struct common {
     bool tls_client_cert;
     const char *tokens;
     const char *token_file;
+    const char *ops_listen;
+    const char *ops_token_file;
     int log_level;
     int log_format;
     int64_t drain_ms;
@@ -59,6 +65,10 @@ static const struct fb_option common_options[] = {
      .help = "file of tenants and their bearer tokens; callers by TCP must show one"},
     {"token_file", FB_OPTION_PATH, offsetof(struct common, token_file),
      .help = "file with the bearer token that we show"},
+    {"ops_listen", FB_OPTION_ADDRESS, offsetof(struct common, ops_listen),
+     .help = "where /metrics, /healthz and /readyz are served"},
+    {"ops_token_file", FB_OPTION_PATH, offsetof(struct common, ops_token_file),
+     .help = "file with the bearer token wanted there"},
     {"log_level", FB_OPTION_CHOICE, offsetof(struct common, log_level), .fallback = "info",
      .choices = fb_level_names, .help = "least level that is logged"},
     {"log_format", FB_OPTION_CHOICE, offsetof(struct common, log_format), .fallback = "logfmt",
@@ -102,6 +112,7 @@ struct fb_host {
     struct fb_tls_config client_tls;
     struct fb_tls_config server_tls;
     char token[TOKEN_BYTES];
+    char ops_token[TOKEN_BYTES];
     struct fb_tokens *tokens;
 
     /* what it runs */
@@ -111,6 +122,10 @@ struct fb_host {
     struct fb_health *health;
     struct fb_reflection *reflection;
     struct fb_metrics *metrics;
+    struct fb_vitals *vitals;        /* with ops alone */
+    struct fb_metrics *shown[2 + 1]; /* on /metrics, NULL-ended */
+    struct fb_ops *ops;
+    struct fb_ops_page pages[PAGES_MOST + 1];
     void *self;
 
     /* where it stands */
@@ -172,7 +187,10 @@ static struct fb_options_plan plan_of(const struct fb_host *host, struct common 
     return plan;
 }
 
-/* Reads all anew; the service's struct is overwritten only when everything was right. */
+/*
+ * Reads all anew; the service's struct is overwritten only when everything was right, and never
+ * behind the back of a service that does not reload.
+ */
 static struct fb_status settings_read(const struct fb_host *host, struct settings **read)
 {
     struct settings *settings = calloc(1, sizeof(*settings));
@@ -188,7 +206,8 @@ static struct fb_status settings_read(const struct fb_host *host, struct setting
     fb_arena_init(&settings->arena, OPTIONS_BYTES);
     plan = plan_of(host, &settings->common, config);
     status = fb_options_read(&plan, host->argc, host->argv, &settings->arena, &settings->options);
-    if (fb_is_ok(status) && host->service->config_size > 0) {
+    if (fb_is_ok(status) && host->service->config_size > 0 &&
+        (host->settings == NULL || host->service->reload != NULL)) {
         memcpy(host->service->config, config, host->service->config_size);
     }
     free(config);
@@ -200,6 +219,7 @@ static int grant_wish(const struct fb_host *host)
 {
     const struct fb_options_plan plan =
         plan_of(host, &host->settings->common, host->service->config);
+    const struct fb_options_plan *plans[] = {&plan};
     struct fb_buffer text = {.data = NULL};
     bool failed;
 
@@ -209,6 +229,9 @@ static int grant_wish(const struct fb_host *host)
         break;
     case FB_WISH_VERSION:
         fb_buffer_printf(&text, "%s %s\n", host->executable, FB_VERSION);
+        break;
+    case FB_WISH_PRINT_SCHEMA:
+        fb_config_schema(plans, 1, &text);
         break;
     default:
         fb_options_print(&plan, &text);
@@ -291,6 +314,9 @@ static struct fb_status open_secrets(struct fb_host *host)
     }
     host->server_tls.require_client_cert = common->tls_ca != NULL && common->tls_client_cert;
     status = read_token(&settings->arena, common->token_file, host->token);
+    if (fb_is_ok(status)) {
+        status = read_token(&settings->arena, common->ops_token_file, host->ops_token);
+    }
     if (fb_is_ok(status) && common->tokens != NULL) {
         status = fb_tokens_open(common->tokens, &host->tokens);
     }
@@ -443,6 +469,7 @@ static struct fb_status open_runtime(struct fb_host *host)
     }
     fb_health_serve(host->health, host->server);
     fb_reflection_serve(host->reflection, host->server);
+    fb_reflection_know(host->reflection, FB_HEALTH_SERVICE);
     if (host->service->metrics != NULL) {
         host->metrics = fb_metrics_create(host->service->metrics);
         return host->metrics == NULL ? out_of_memory() : fb_ok;
@@ -475,6 +502,52 @@ static struct fb_status listen_everywhere(struct fb_host *host)
     return fb_ok;
 }
 
+static struct fb_status is_ready(void *context)
+{
+    const struct fb_host *host = context;
+
+    return host->ready;
+}
+
+static struct fb_status open_ops(struct fb_host *host)
+{
+    const struct common *common = &host->settings->common;
+    const struct fb_ops_page *pages = host->service->pages;
+    struct fb_ops_config config = {
+        .loop = host->loop,
+        .listen = common->ops_listen,
+        .token = host->ops_token[0] == '\0' ? NULL : host->ops_token,
+        .metrics = host->shown,
+        .pages = host->pages,
+        .ready = is_ready,
+        .context = host,
+    };
+    struct fb_status status;
+
+    if (common->ops_listen == NULL) {
+        return fb_ok;
+    }
+    host->vitals = fb_vitals_create(host->loop, host->server);
+    if (host->vitals == NULL) {
+        return out_of_memory();
+    }
+    host->shown[0] = fb_vitals_metrics(host->vitals);
+    host->shown[1] = host->metrics;
+    for (size_t i = 0; pages != NULL && pages[i].path != NULL; i++) {
+        assert(i < PAGES_MOST);
+        host->pages[i] = pages[i];
+        host->pages[i].context = host->self;
+    }
+    status = fb_ops_open(&config, &host->ops);
+    if (!fb_is_ok(status)) {
+        return fb_arena_fail(&host->settings->arena, status.code, "ops_listen '%s': %s",
+                             common->ops_listen, status.why);
+    }
+    fb_log(FB_INFO, "shows itself", fb_kv_str("ops", common->ops_listen),
+           fb_kv_uint("port", fb_ops_port(host->ops)));
+    return fb_ok;
+}
+
 void fb_host_set_ready(struct fb_host *host, struct fb_status status)
 {
     host->ready = status;
@@ -494,11 +567,16 @@ static struct fb_status bring_up(struct fb_host *host)
     if (fb_is_ok(status)) {
         status = listen_everywhere(host);
     }
+    if (fb_is_ok(status)) {
+        status = open_ops(host);
+    }
     return status;
 }
 
 static void take_down(struct fb_host *host)
 {
+    fb_ops_close(host->ops);
+    fb_vitals_destroy(host->vitals);
     fb_server_destroy(host->server); /* tells the services which calls are cancelled */
     if (host->self != NULL && host->service->destroy != NULL) {
         host->service->destroy(host->self);
@@ -539,6 +617,7 @@ int fb_service_main(int argc, char **argv, const struct fb_service *service)
         .argv = argv,
         .ready = fb_ok,
     };
+    struct settings *read;
     struct fb_status status;
     int code;
 
@@ -546,7 +625,8 @@ int fb_service_main(int argc, char **argv, const struct fb_service *service)
     snprintf(host.executable, sizeof(host.executable), "flow-%s", service->name);
     memcpy(host.options, common_options, sizeof(common_options));
     host.options[0].fallback = service->listen;
-    status = settings_read(&host, &host.settings);
+    status = settings_read(&host, &read);
+    host.settings = read;
     if (!fb_is_ok(status)) {
         fprintf(stderr, "%s: %s\n", host.executable, status.why);
         code = status.code == FB_INVALID_ARGUMENT ? EXIT_USAGE : exit_code_of(status);
