@@ -27,8 +27,7 @@ static const char *const kind_words[] = {
     [FB_OPTION_STRING] = "text",
     [FB_OPTION_ADDRESS] = "an address: host:port, [::1]:port, dns:host:port or unix:/path",
     [FB_OPTION_TARGET] =
-        "an address: host:port, [::1]:port, dns:host:port or unix:/path, or several "
-        "with commas between",
+        "addresses with commas between: host:port, [::1]:port, dns:host:port or unix:/path",
     [FB_OPTION_PATH] = "a path",
     [FB_OPTION_BOOL] = "true or false",
     [FB_OPTION_INTEGER] = "a whole number",

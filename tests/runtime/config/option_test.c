@@ -33,10 +33,10 @@ enum { NAME, LISTEN, TARGET, PATH, VERBOSE, SUM, ROOM, GRACE, TIER, TAGS, ROUTER
 
 static const struct fb_option options[] = {
     [NAME] = {"name", FB_OPTION_STRING, offsetof(struct config, name), .fallback = "ada"},
-    [LISTEN] = {"listen", FB_OPTION_ADDRESS, offsetof(struct config, listen)},
-    [TARGET] = {"target", FB_OPTION_TARGET, offsetof(struct config, target)},
-    [PATH] = {"path", FB_OPTION_PATH, offsetof(struct config, path)},
-    [VERBOSE] = {"verbose", FB_OPTION_BOOL, offsetof(struct config, verbose)},
+    [LISTEN] = {"listen", FB_OPTION_ADDRESS, offsetof(struct config, listen), .help = ""},
+    [TARGET] = {"target", FB_OPTION_TARGET, offsetof(struct config, target), .help = ""},
+    [PATH] = {"path", FB_OPTION_PATH, offsetof(struct config, path), .help = ""},
+    [VERBOSE] = {"verbose", FB_OPTION_BOOL, offsetof(struct config, verbose), .help = ""},
     [SUM] = {"count", FB_OPTION_INTEGER, offsetof(struct config, count), .fallback = "-3",
              .least = "-5", .most = "10"},
     [ROOM] = {"room", FB_OPTION_SIZE, offsetof(struct config, room_bytes), .fallback = "64MiB"},
@@ -45,7 +45,7 @@ static const struct fb_option options[] = {
     [TIER] = {"tier", FB_OPTION_CHOICE, offsetof(struct config, tier), .fallback = "warm",
               .choices = tiers},
     [TAGS] = {"tags", FB_OPTION_LIST, offsetof(struct config, tags), .fallback = "a,b"},
-    [ROUTERS] = {"routers", FB_OPTION_ADDRESSES, offsetof(struct config, routers)},
+    [ROUTERS] = {"routers", FB_OPTION_ADDRESSES, offsetof(struct config, routers), .help = ""},
     [TOKEN] = {"token", FB_OPTION_INTEGER, offsetof(struct config, count), .secret = true},
     {.name = NULL},
 };
