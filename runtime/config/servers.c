@@ -219,8 +219,8 @@ static void check_top(struct reading *reading)
 
 static void check_flow_key(struct reading *reading, const struct fb_document_member *member)
 {
-    static const char *const known[] = {"flowctl", "gateway", "inputs", "router",
-                                        "servers", "store",   "worker"};
+    static const char *const known[] = {"flowctl", "gateway", "inputs",     "router",
+                                        "servers", "store",   "supervisor", "worker"};
     const size_t count = sizeof(known) / sizeof(known[0]);
     const char *nearest = fb_text_nearest(member->key, known, count);
     const char *path = fb_arena_printf(reading->entries.arena, "flow.%.100s", member->key);

@@ -37,8 +37,12 @@ uint64_t fb_log_dropped(void)
 static bool has_room(int wait_ms)
 {
     struct pollfd ready = {.fd = current.fd, .events = POLLOUT};
+    int count;
 
-    return poll(&ready, 1, wait_ms) == 1 && (ready.revents & POLLOUT) != 0;
+    do {
+        count = poll(&ready, 1, wait_ms);
+    } while (count < 0 && errno == EINTR);
+    return count == 1 && (ready.revents & POLLOUT) != 0;
 }
 
 /*
