@@ -25,7 +25,7 @@ void fb_health_destroy(struct fb_health *health);
 void fb_health_serve(struct fb_health *health, struct fb_server *server);
 
 /* A service that may be asked about by its full name, borrowed; at most 32, itself not counted. */
-void fb_health_know(struct fb_health *health, const char *service);
+void fb_health_know(struct fb_health *health, const char *name);
 
 /* Tells all that watch if this is news. */
 void fb_health_set(struct fb_health *health, bool serving);

@@ -309,48 +309,51 @@ static void say(struct stream *stream, const response_type *answer)
     }
 }
 
-static void answer_error(struct stream *stream, response_type *answer, enum fb_code code,
+static void answer_error(struct stream *stream, const response_type *draft, enum fb_code code,
                          const char *why)
 {
+    response_type answer = *draft;
     Grpc__Reflection__V1__ErrorResponse error = GRPC__REFLECTION__V1__ERROR_RESPONSE__INIT;
 
     error.error_code = (int32_t)code;
     error.error_message = (char *)why;
-    answer->message_response_case =
+    answer.message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
-    answer->error_response = &error;
-    say(stream, answer);
+    answer.error_response = &error;
+    say(stream, &answer);
 }
 
-static void answer_file(struct stream *stream, response_type *answer, const struct file *file)
+static void answer_file(struct stream *stream, const response_type *draft, const struct file *file)
 {
+    response_type answer = *draft;
     Grpc__Reflection__V1__FileDescriptorResponse files =
         GRPC__REFLECTION__V1__FILE_DESCRIPTOR_RESPONSE__INIT;
     struct wanted *wanted;
 
     if (file == NULL) {
-        answer_error(stream, answer, FB_NOT_FOUND, "nothing of that name is known here");
+        answer_error(stream, draft, FB_NOT_FOUND, "nothing of that name is known here");
         return;
     }
     wanted = calloc(1, sizeof(*wanted));
     if (wanted == NULL) {
-        answer_error(stream, answer, FB_RESOURCE_EXHAUSTED, "no memory left to answer");
+        answer_error(stream, draft, FB_RESOURCE_EXHAUSTED, "no memory left to answer");
         return;
     }
     wanted->reflection = stream->reflection;
     want_file(wanted, file, 0);
     files.file_descriptor_proto = wanted->parts;
     files.n_file_descriptor_proto = wanted->count;
-    answer->message_response_case =
+    answer.message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
-    answer->file_descriptor_response = &files;
-    say(stream, answer);
+    answer.file_descriptor_response = &files;
+    say(stream, &answer);
     free(wanted);
 }
 
-static void answer_services(struct stream *stream, response_type *answer)
+static void answer_services(struct stream *stream, const response_type *draft)
 {
     const struct fb_reflection *reflection = stream->reflection;
+    response_type answer = *draft;
     Grpc__Reflection__V1__ListServiceResponse list =
         GRPC__REFLECTION__V1__LIST_SERVICE_RESPONSE__INIT;
     Grpc__Reflection__V1__ServiceResponse items[SERVICES_MOST];
@@ -363,27 +366,28 @@ static void answer_services(struct stream *stream, response_type *answer)
     }
     list.service = pointers;
     list.n_service = reflection->service_count;
-    answer->message_response_case =
+    answer.message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
-    answer->list_services_response = &list;
-    say(stream, answer);
+    answer.list_services_response = &list;
+    say(stream, &answer);
 }
 
 /* Our protos extend nothing, so a known message has no extension and none is ever found. */
-static void answer_extensions(struct stream *stream, response_type *answer, const char *type)
+static void answer_extensions(struct stream *stream, const response_type *draft, const char *type)
 {
+    response_type answer = *draft;
     Grpc__Reflection__V1__ExtensionNumberResponse numbers =
         GRPC__REFLECTION__V1__EXTENSION_NUMBER_RESPONSE__INIT;
 
     if (file_of_symbol(stream->reflection, fb_text_of(type)) == NULL) {
-        answer_error(stream, answer, FB_NOT_FOUND, "nothing of that name is known here");
+        answer_error(stream, draft, FB_NOT_FOUND, "nothing of that name is known here");
         return;
     }
     numbers.base_type_name = (char *)type;
-    answer->message_response_case =
+    answer.message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ALL_EXTENSION_NUMBERS_RESPONSE;
-    answer->all_extension_numbers_response = &numbers;
-    say(stream, answer);
+    answer.all_extension_numbers_response = &numbers;
+    say(stream, &answer);
 }
 
 static void answer(struct stream *stream, request_type *request)

@@ -427,24 +427,24 @@ static struct fb_status add_programs(struct supervisor *supervisor, struct fb_ar
 }
 
 struct fb_status supervisor_create(const struct supervisor_plan *plan, struct fb_arena *arena,
-                                   struct supervisor **created)
+                                   struct supervisor **supervisor)
 {
-    struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+    struct supervisor *made = calloc(1, sizeof(*made));
     struct fb_status status;
 
-    *created = supervisor;
-    if (supervisor == NULL) {
+    *supervisor = made;
+    if (made == NULL) {
         return fb_fail(FB_RESOURCE_EXHAUSTED, "no memory left for the supervisor");
     }
-    supervisor->plan = *plan;
-    supervisor->started_unix_ms = fb_clock_unix_ms();
-    supervisor->chance = (uint32_t)fb_clock_us() ^ (uint32_t)getpid();
-    status = add_programs(supervisor, arena);
+    made->plan = *plan;
+    made->started_unix_ms = fb_clock_unix_ms();
+    made->chance = (uint32_t)fb_clock_us() ^ (uint32_t)getpid();
+    status = add_programs(made, arena);
     if (fb_is_ok(status) && !fb_descendants_adopt()) {
         status = fb_fail(FB_UNAVAILABLE, "the system does not let us adopt orphans");
     }
-    for (size_t i = 0; i < supervisor->count && fb_is_ok(status); i++) {
-        start_program(&supervisor->programs[i]);
+    for (size_t i = 0; i < made->count && fb_is_ok(status); i++) {
+        start_program(&made->programs[i]);
     }
     return status;
 }

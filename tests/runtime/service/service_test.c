@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* pipe2, mkdtemp */
+#define _GNU_SOURCE /* pipe2 */
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -25,6 +25,7 @@
 #include "runtime/loop/child.h"
 #include "runtime/rpc/channel.h"
 #include "runtime/rpc/h2/h2.h"
+#include "tests/support/folder.h"
 
 enum { PATIENCE_MS = 30000, OUTPUT_BYTES = 65536, ARGUMENTS_MOST = 24 };
 
@@ -35,7 +36,7 @@ enum { PATIENCE_MS = 30000, OUTPUT_BYTES = 65536, ARGUMENTS_MOST = 24 };
 static const char *sample_path;
 static struct fb_loop *loop;
 static struct fb_channel *channel;
-static char folder[] = "/tmp/service-test-XXXXXX";
+static char folder[FOLDER_BYTES];
 
 /* The program under test and what it says. */
 static struct {
@@ -61,21 +62,17 @@ struct made {
 static int set_up(void **state)
 {
     (void)state;
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
     loop = fb_loop_create();
-    return loop != NULL && mkdtemp(folder) != NULL ? 0 : -1;
+    return loop != NULL && folder_make(folder) ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
-    char command[64];
-
     (void)state;
     fb_channel_destroy(channel);
     channel = NULL;
     fb_loop_destroy(loop);
-    snprintf(command, sizeof(command), "rm -r %s", folder);
-    return system(command);
+    return folder_remove(folder) ? 0 : -1;
 }
 
 static const char *path_of(const char *prefix, const char *name)

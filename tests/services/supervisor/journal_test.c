@@ -10,20 +10,20 @@
 #include <cmocka.h>
 
 #include "services/supervisor/journal.h"
+#include "tests/support/folder.h"
 
 enum { MOST_BYTES = 1000, LINES = 100 };
 
 static struct fb_loop *loop;
 static struct journal journal;
-static char folder[] = "/tmp/journal-test-XXXXXX";
+static char folder[FOLDER_BYTES];
 static char path[64];
 static char old_path[64];
 
 static int set_up(void **state)
 {
     (void)state;
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    if (mkdtemp(folder) == NULL) {
+    if (!folder_make(folder)) {
         return -1;
     }
     snprintf(path, sizeof(path), "%s/suite.log", folder);
@@ -37,10 +37,7 @@ static int tear_down(void **state)
     (void)state;
     journal_close(&journal);
     fb_loop_destroy(loop);
-    unlink(path);
-    unlink(old_path);
-    rmdir(folder);
-    return 0;
+    return folder_remove(folder) ? 0 : -1;
 }
 
 static size_t read_file(const char *name, char *text, size_t room)
@@ -75,6 +72,13 @@ static void lines_of_programs_arrive_in_the_file(void **state)
     assert_int_equal(info.st_mode & 0777, 0600);
 }
 
+/* The number in a line. */
+static long number_of(const char *line)
+{
+    assert_int_equal(strncmp(line, "line ", 5), 0);
+    return strtol(line + 5, NULL, 10);
+}
+
 static void what_is_in_the_pipe_at_the_end_is_not_lost(void **state)
 {
     char text[256];
@@ -90,8 +94,7 @@ static void a_full_file_is_begun_anew_and_one_old_one_is_kept(void **state)
 {
     char text[4096];
     char line[64];
-    int first = -1;
-    int next;
+    long first;
 
     (void)state;
     for (int i = 0; i < LINES; i++) {
@@ -100,17 +103,15 @@ static void a_full_file_is_begun_anew_and_one_old_one_is_kept(void **state)
         fb_loop_turn(loop, 1000);
     }
     assert_true(read_file(old_path, text, sizeof(text)) < MOST_BYTES + sizeof(line));
-    assert_int_equal(sscanf(text, "line %d", &first), 1);
+    first = number_of(text);
     assert_true(first > 0);
     /* Old and new together hold a row of lines without a gap, up to the last. */
     for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
-        assert_int_equal(sscanf(at, "line %d", &next), 1);
-        assert_int_equal(next, first++);
+        assert_int_equal(number_of(at), first++);
     }
     assert_true(read_file(path, text, sizeof(text)) < MOST_BYTES + sizeof(line));
     for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
-        assert_int_equal(sscanf(at, "line %d", &next), 1);
-        assert_int_equal(next, first++);
+        assert_int_equal(number_of(at), first++);
     }
     assert_int_equal(first, LINES);
 }
@@ -142,7 +143,8 @@ static void the_supervisors_own_descriptor_follows_to_the_new_file(void **state)
 
     (void)state;
     memset(full, 'x', MOST_BYTES - 1);
-    strcpy(full + MOST_BYTES - 1, "\n");
+    full[MOST_BYTES - 1] = '\n';
+    full[MOST_BYTES] = '\0';
     say(full);
     fb_loop_turn(loop, 1000);
     say("new\n");

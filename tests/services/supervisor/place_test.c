@@ -10,26 +10,23 @@
 #include <cmocka.h>
 
 #include "services/supervisor/place.h"
+#include "tests/support/folder.h"
 
 static struct fb_arena arena;
-static char folder[] = "/tmp/place-test-XXXXXX";
+static char folder[FOLDER_BYTES];
 
 static int set_up(void **state)
 {
     (void)state;
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
     fb_arena_init(&arena, 0);
-    return mkdtemp(folder) == NULL ? -1 : 0;
+    return folder_make(folder) ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
-    char command[128];
-
     (void)state;
     fb_arena_finish(&arena);
-    snprintf(command, sizeof(command), "rm -r %s", folder);
-    return system(command);
+    return folder_remove(folder) ? 0 : -1;
 }
 
 static void the_folders_are_made_for_us_alone(void **state)
@@ -97,7 +94,7 @@ static void a_file_in_the_way_is_named(void **state)
 
 static void a_path_too_long_for_sockets_is_refused_with_the_reason(void **state)
 {
-    const char *fits = "a-folder-whose-name-has-fifty-nine-bytes-which-just-fits-in";
+    const char *fits = "a-folder-whose-name-has-sixty-bytes-in-all-which-just-fits-i";
     const char *path = fb_arena_printf(&arena, "%s/%s", folder, fits);
     const char *longer = fb_arena_printf(&arena, "%s+", path);
     const char *address;

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* pipe2, mkdtemp */
+#define _GNU_SOURCE /* pipe2 */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/loop/child.h"
 #include "runtime/loop/descendants.h"
+#include "tests/support/folder.h"
 
 /*
  * The programs are shell scripts; what happens is read from the log, which comes by a pipe that
@@ -29,7 +30,7 @@ enum { PATIENCE_MS = 30000, LOG_BYTES = 65536 };
 
 static const char *supervisor_path;
 static struct fb_loop *loop;
-static char folder[] = "/tmp/supervisor-test-XXXXXX";
+static char folder[FOLDER_BYTES];
 
 struct suite {
     struct fb_child child;
@@ -66,8 +67,7 @@ static void write_script(const char *name, const char *body)
 static int set_up(void **state)
 {
     (void)state;
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    if (mkdtemp(folder) == NULL || !fb_descendants_adopt()) {
+    if (!folder_make(folder) || !fb_descendants_adopt()) {
         return -1;
     }
     write_script("flow-store", "exec tail -f /dev/null");
@@ -80,12 +80,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
-
     (void)state;
     fb_loop_destroy(loop);
-    snprintf(command, sizeof(command), "rm -r %s", folder);
-    return system(command);
+    return folder_remove(folder) ? 0 : -1;
 }
 
 static void suite_ended(struct fb_child *child, struct fb_child_end end)
