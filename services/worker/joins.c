@@ -47,6 +47,7 @@ struct link {
     struct fb_client_call *call; /* NULL between two tries */
     bool wanted;                 /* the name still resolves to it */
     bool welcomed;
+    bool told_away; /* the log knows that it cannot be joined */
     int64_t interval_ms;
     uint64_t pong;
     struct told *told;     /* by server */
@@ -285,6 +286,7 @@ static void on_message(struct fb_client_call *call, void *arg, const uint8_t *da
     switch (response->message_case) {
     case FLOWBALANCER__V1__JOIN_RESPONSE__MESSAGE_WELCOME:
         link->welcomed = true;
+        link->told_away = false;
         link->interval_ms = response->welcome->heartbeat_interval_ms < INTERVAL_LEAST_MS
                                 ? INTERVAL_MS
                                 : response->welcome->heartbeat_interval_ms;
@@ -317,9 +319,15 @@ static void on_end(struct fb_client_call *call, void *arg, const struct fb_call_
 
     (void)call;
     fb_trace_random(&chance, sizeof(chance));
-    if (link->welcomed || refused) {
-        fb_log(FB_WARN, "a router is not joined any more", fb_kv_str("router", link->address),
-               fb_kv_status(end->status));
+    if (!link->told_away) {
+        link->told_away = true;
+        if (link->welcomed) {
+            fb_log(FB_WARN, "a router went away", fb_kv_str("router", link->address),
+                   fb_kv_status(end->status));
+        } else {
+            fb_log(FB_WARN, "a router cannot be joined", fb_kv_str("router", link->address),
+                   fb_kv_status(end->status));
+        }
     }
     link->call = NULL;
     link->welcomed = false;
@@ -386,9 +394,10 @@ static void add_link(struct target *target, const char *address)
         *link = (struct link){.joins = joins, .target = target, .wanted = true};
         snprintf(link->address, sizeof(link->address), "%s", address);
         link->told = calloc(joins->config.service->count + 1, sizeof(*link->told));
-        if (config.tls.server_name == NULL) {
-            /* We dial an address; what is to be proved is the name. */
-            config.tls.server_name = target->host[0] == '\0' ? NULL : target->host;
+        if (joins->config.tls != NULL && config.tls.server_name == NULL &&
+            target->host[0] != '\0') {
+            config.tls.server_name =
+                target->host; /* we dial an address; to be proved is the name */
         }
         config.target = link->address;
         if (link->told != NULL) {
@@ -465,7 +474,7 @@ static void on_resolve(struct fb_timer *timer)
     }
 }
 
-/* "dns:router:7070" and "router:7070" name "router"; numbers in brackets and sockets name nothing. */
+/* "dns:router:7070" and "router:7070" name "router"; numbers and sockets name nothing. */
 static void read_host(struct target *target)
 {
     struct fb_text name = fb_text_of(target->name);
@@ -481,7 +490,7 @@ static void read_host(struct target *target)
     while (size < name.size && name.data[size] != ':') {
         size++;
     }
-    if (size < sizeof(target->host)) {
+    if (size < sizeof(target->host) && strspn(name.data, "0123456789.") < size) {
         memcpy(target->host, name.data, size);
         target->host[size] = '\0';
     }

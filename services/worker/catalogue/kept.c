@@ -8,7 +8,7 @@
 #include "runtime/rpc/message.h"
 
 enum {
-    RETRY_FIRST_MS = 500,
+    RETRY_FIRST_MS = 50,
     RETRY_MOST_MS = 30000,
     PUT_MS = 10000,   /* for one entry to be acknowledged */
     SETTLE_MS = 1000, /* longest that the beginning waits for the store */
@@ -53,9 +53,23 @@ static void settle(struct kept *k)
     }
 }
 
+static void warn(struct kept *k, struct fb_status status)
+{
+    if (!k->warned) {
+        k->warned = true;
+        fb_log(FB_WARN, "the store cannot be used; the catalogue is in memory only",
+               fb_kv_status(status));
+    }
+}
+
 static void on_settle(struct fb_timer *timer)
 {
-    settle(OWNER_OF(struct kept, settle, timer));
+    struct kept *k = OWNER_OF(struct kept, settle, timer);
+
+    if (k->channel != NULL && k->watch == NULL) {
+        warn(k, fb_fail(FB_UNAVAILABLE, "it could not be reached at the start"));
+    }
+    settle(k);
 }
 
 /* --- away and back --- */
@@ -69,16 +83,14 @@ static void on_retry(struct fb_timer *timer)
 
 static void missed(struct kept *k, struct fb_status status)
 {
-    if (!k->warned) {
-        k->warned = true;
-        fb_log(FB_WARN, "the store cannot be used; the catalogue is in memory only",
-               fb_kv_status(status));
+    /* All programs start together: a store that is a little later than we are is not away. */
+    if (k->settled) {
+        warn(k, status);
     }
     if (k->retry.place == 0) {
         fb_timer_set(k->loop, &k->retry, fb_loop_now_ms(k->loop) + k->wait_ms, on_retry);
         k->wait_ms = k->wait_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : k->wait_ms * 2;
     }
-    settle(k);
 }
 
 static void reached(struct kept *k)
