@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/base/arena.h"
-#include "runtime/rpc/h2/h2.h"
+#include "runtime/rpc/core/core.h"
 #include "runtime/service/service.h"
 #include "services/session_store/limits.h"
 #include "services/session_store/session_store.h"
@@ -154,7 +154,7 @@ static void store_destroy(void *self)
 static const struct fb_service store_service = {
     .name = "store",
     .purpose = "keeps sessions, the catalogue and cached results",
-    .transport = &fb_h2,
+    .transport = &fb_core,
     .listen = "127.0.0.1:7072",
     .limits = {.message_limit_bytes = LIMIT_MESSAGE_BYTES, .send_limit_bytes = 64 << 20},
     .options = store_options,
