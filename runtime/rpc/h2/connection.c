@@ -342,6 +342,19 @@ static bool may_have_more(const struct fb_h2_connection *connection, ssize_t cou
     return count == FB_H2_READ_BYTES;
 }
 
+static void on_timer(struct fb_timer *timer);
+
+/* The timer is left to find out by itself that it was too early, but not that it came too late. */
+static void hear(struct fb_h2_connection *connection)
+{
+    connection->heard_ms = now_ms(connection);
+    if (connection->pinged_ms != 0) {
+        connection->pinged_ms = 0;
+        fb_timer_set(connection->shared->loop, &connection->timer,
+                     connection->heard_ms + connection->terms.keepalive_ms, on_timer);
+    }
+}
+
 static void read_all(struct fb_h2_connection *connection)
 {
     bool more = true;
@@ -357,8 +370,7 @@ static void read_all(struct fb_h2_connection *connection)
                                    fb_fail(FB_UNAVAILABLE, "the peer closed the connection"));
             return;
         }
-        connection->heard_ms = now_ms(connection);
-        connection->pinged_ms = 0;
+        hear(connection);
         connection->ops->count(connection, (size_t)count, 0);
         feed(connection, connection->shared->read, (size_t)count);
         if (connection->phase == FB_H2_CLOSED) {
@@ -626,8 +638,6 @@ static int64_t sooner(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
-
-static void on_timer(struct fb_timer *timer);
 
 static void mind_open(struct fb_h2_connection *connection, int64_t now)
 {
