@@ -1,0 +1,22 @@
+#ifndef FB_CLIENTS_FLOWCTL_COMMANDS_H
+#define FB_CLIENTS_FLOWCTL_COMMANDS_H
+
+/*
+ * commands: all commands, each in the file of its name (health in probe.c).
+ */
+
+#include "clients/flowctl/command.h"
+
+extern const struct command command_up;
+extern const struct command command_down;
+extern const struct command command_status;
+extern const struct command command_health;
+extern const struct command command_import;
+extern const struct command command_tools_ls;
+extern const struct command command_tools_call;
+extern const struct command command_calls;
+extern const struct command command_drain;
+extern const struct command command_store_check;
+extern const struct command command_store_backup;
+
+#endif

@@ -1,0 +1,159 @@
+#include "clients/flowctl/merge.h"
+
+#include <string.h>
+#include <strings.h>
+
+const char *const merge_names[MERGE_VERDICTS] = {
+    [MERGE_ADDED] = "added",       [MERGE_SAME] = "same",         [MERGE_DIFFERS] = "differs",
+    [MERGE_REPLACED] = "replaced", [MERGE_CONFLICT] = "conflict", [MERGE_OURSELF] = "ourself",
+    [MERGE_UNUSABLE] = "unusable",
+};
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_list(const char *const *a, const char *const *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
+    for (; *a != NULL && *b != NULL; a++, b++) {
+        if (strcmp(*a, *b) != 0) {
+            return false;
+        }
+    }
+    return *a == *b;
+}
+
+bool merge_equal(const struct fb_server_entry *a, const struct fb_server_entry *b)
+{
+    return a->kind == b->kind && same_list(a->argv, b->argv) && same_list(a->env, b->env) &&
+           same_text(a->cwd, b->cwd) && same_text(a->env_file, b->env_file) &&
+           same_text(a->url, b->url) && same_list(a->headers, b->headers);
+}
+
+static bool is_ourself(const struct fb_server_entry *entry)
+{
+    const char *slash;
+
+    if (entry->argv == NULL) {
+        return false;
+    }
+    slash = strrchr(entry->argv[0], '/');
+    return strcmp(slash == NULL ? entry->argv[0] : slash + 1, "flow-gateway") == 0;
+}
+
+/* ${input:…} is asked for by VS Code, ${workspaceFolder} is known to a client alone. */
+static bool names_client(const char *text)
+{
+    return text != NULL &&
+           (strstr(text, "${input:") != NULL || strstr(text, "${workspaceFolder") != NULL);
+}
+
+static bool list_names_client(const char *const *list)
+{
+    for (; list != NULL && *list != NULL; list++) {
+        if (names_client(*list)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum merge_verdict merge_judge(const struct fb_server_entry *entry, const struct fb_servers *ours,
+                               const struct fb_server_entry *const *taken, size_t taken_count,
+                               bool replace)
+{
+    const struct fb_server_entry *present = fb_servers_find(ours, entry->name);
+
+    if (is_ourself(entry)) {
+        return MERGE_OURSELF;
+    }
+    if (present != NULL && merge_equal(present, entry)) {
+        return MERGE_SAME;
+    }
+    if (list_names_client(entry->argv) || list_names_client(entry->env) ||
+        list_names_client(entry->headers) || names_client(entry->url) || names_client(entry->cwd) ||
+        names_client(entry->env_file)) {
+        return MERGE_UNUSABLE;
+    }
+    for (size_t i = 0; i < taken_count; i++) {
+        if (strcmp(taken[i]->name, entry->name) == 0) {
+            return merge_equal(taken[i], entry) ? MERGE_SAME : MERGE_CONFLICT;
+        }
+    }
+    if (present != NULL) {
+        return replace ? MERGE_REPLACED : MERGE_DIFFERS;
+    }
+    return MERGE_ADDED;
+}
+
+static bool is_relative(const char *program)
+{
+    return program[0] != '/' && program[0] != '~' && strchr(program, '/') != NULL &&
+           strncmp(program, "${", 2) != 0;
+}
+
+struct fb_server_entry merge_settle(const struct fb_server_entry *entry, const char *folder)
+{
+    struct fb_server_entry settled = *entry;
+
+    if (settled.cwd == NULL && settled.kind == FB_SERVER_STDIO) {
+        if (settled.project != NULL) {
+            settled.cwd = settled.project;
+        } else if (folder != NULL && is_relative(settled.argv[0])) {
+            settled.cwd = folder;
+        }
+    }
+    settled.project = NULL;
+    return settled;
+}
+
+static bool sounds_secret(const char *text, size_t size)
+{
+    static const char *const words[] = {"key", "token", "secret", "password", "passwd", "auth"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        for (size_t at = 0; at + strlen(words[i]) <= size; at++) {
+            if (strncasecmp(text + at, words[i], strlen(words[i])) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void merge_describe(const struct fb_server_entry *entry, struct fb_buffer *out)
+{
+    bool hide_next = false;
+
+    if (entry->argv == NULL) {
+        const size_t query = strcspn(entry->url, "?#");
+
+        fb_buffer_append(out, entry->url, query);
+        fb_buffer_string(out, entry->url[query] == '\0' ? "" : "?…");
+        return;
+    }
+    for (size_t i = 0; entry->argv[i] != NULL; i++) {
+        const char *arg = entry->argv[i];
+        const size_t name = strcspn(arg, "=:");
+        const bool is_secret = i > 0 && arg[name] != '\0' && sounds_secret(arg, name);
+
+        fb_buffer_string(out, i == 0 ? "" : " ");
+        if (hide_next) {
+            fb_buffer_string(out, "…");
+        } else if (is_secret) {
+            fb_buffer_append(out, arg, name + 1);
+            fb_buffer_string(out, "…");
+        } else {
+            fb_buffer_string(out, arg);
+        }
+        hide_next = i > 0 && arg[0] == '-' && arg[name] == '\0' && sounds_secret(arg, name);
+    }
+    for (size_t i = 0; entry->env[i] != NULL; i++) {
+        fb_buffer_string(out, i == 0 ? "  env " : ", ");
+        fb_buffer_append(out, entry->env[i], strcspn(entry->env[i], "="));
+    }
+}

@@ -1,0 +1,52 @@
+#ifndef FB_CLIENTS_FLOWCTL_MERGE_H
+#define FB_CLIENTS_FLOWCTL_MERGE_H
+
+/*
+ * merge: decides what of the servers of other clients comes into our file. Pure.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runtime/base/arena.h"
+#include "runtime/base/text.h"
+#include "runtime/config/servers.h"
+
+enum merge_verdict {
+    MERGE_ADDED,    /* ours has no server of that name */
+    MERGE_SAME,     /* ours has the same */
+    MERGE_DIFFERS,  /* ours has another of that name, which stays */
+    MERGE_REPLACED, /* ours has another of that name, which goes */
+    MERGE_CONFLICT, /* a client before has another of that name */
+    MERGE_OURSELF,  /* it is our own gateway */
+    MERGE_UNUSABLE, /* it needs what only its client has */
+    MERGE_VERDICTS
+};
+
+/* For --json and for people: "added", "same" … */
+extern const char *const merge_names[MERGE_VERDICTS];
+
+/* Whether two entries start or reach the same thing. */
+bool merge_equal(const struct fb_server_entry *a, const struct fb_server_entry *b);
+
+/*
+ * What becomes of `entry`, given our servers and those taken from clients before it (`taken` of them).
+ * `replace`: an entry that differs goes in place of ours.
+ */
+enum merge_verdict merge_judge(const struct fb_server_entry *entry, const struct fb_servers *ours,
+                               const struct fb_server_entry *const *taken, size_t taken_count,
+                               bool replace);
+
+/*
+ * The entry as it must stand in our file: one that is limited to a project, or that names its program by
+ * a relative path, runs in its project's folder. `folder` is the project's, NULL for a file of the user.
+ */
+struct fb_server_entry merge_settle(const struct fb_server_entry *entry, const char *folder);
+
+/*
+ * One line that says what an entry is, for people: command and arguments, or URL. Values that look like
+ * secrets are left out.
+ */
+void merge_describe(const struct fb_server_entry *entry, struct fb_buffer *out);
+
+#endif
