@@ -337,18 +337,22 @@ bool fb_document_next(const struct fb_document *document, struct fb_arena *arena
     json_t *string;
 
     member->key = NULL;
-    if (!next_slice(document->text, cursor, member, &quoted)) {
+    if (*cursor == FB_DOCUMENT_EXHAUSTED || !next_slice(document->text, cursor, member, &quoted)) {
         return false;
     }
-    if (!has_escapes(quoted)) {
+    if (has_escapes(quoted)) {
+        string = json_loadb(quoted.data, quoted.size, JSON_DECODE_ANY, NULL);
+        if (string != NULL) {
+            member->key =
+                fb_arena_copy(arena, json_string_value(string), json_string_length(string));
+        }
+        json_decref(string);
+    } else {
         member->key = fb_arena_copy(arena, quoted.data + 1, quoted.size - 2);
-        return member->key != NULL;
     }
-    string = json_loadb(quoted.data, quoted.size, JSON_DECODE_ANY, NULL);
-    if (string != NULL) {
-        member->key = fb_arena_copy(arena, json_string_value(string), json_string_length(string));
+    if (member->key == NULL) {
+        *cursor = FB_DOCUMENT_EXHAUSTED;
     }
-    json_decref(string);
     return member->key != NULL;
 }
 

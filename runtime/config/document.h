@@ -11,12 +11,16 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "runtime/base/arena.h"
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
 
 enum { FB_DOCUMENT_BYTES = 4 * 1024 * 1024, FB_DOCUMENT_DEPTH = 64 };
+
+/* What a cursor is when a key of the object had no room in the arena. */
+#define FB_DOCUMENT_EXHAUSTED SIZE_MAX
 
 struct fb_document {
     const char *path;    /* for the words of errors */
@@ -51,7 +55,7 @@ size_t fb_document_root(const struct fb_document *document);
 /*
  * Walks the object whose offset `*cursor` is at first: each call gives the next member, in the
  * order of the file and also those that a later one of the same key overrides. False at the end,
- * and for a value that is no object.
+ * and for a value that is no object; also when the arena is exhausted, which `*cursor` then tells.
  */
 bool fb_document_next(const struct fb_document *document, struct fb_arena *arena, size_t *cursor,
                       struct fb_document_member *member);

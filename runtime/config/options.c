@@ -379,7 +379,7 @@ static struct fb_status set_from_section(const struct fb_options_plan *plan,
             return status;
         }
     }
-    return fb_ok;
+    return cursor == FB_DOCUMENT_EXHAUSTED ? no_memory() : fb_ok;
 }
 
 static struct fb_status not_an_object(const struct fb_document *document, size_t at,

@@ -552,6 +552,11 @@ bool fb_server_flow_read(const struct fb_entry_reader *reader, const char *serve
             right = false;
         }
     }
+    if (cursor == FB_DOCUMENT_EXHAUSTED) {
+        fb_notes_add(reader->notes, reader->arena, FB_NOTE_ERROR, server, "%s: no memory for it",
+                     path);
+        return false;
+    }
     return right;
 }
 
@@ -603,6 +608,9 @@ static bool read_members(struct entry *entry, const json_t *object, size_t at)
         if (strcmp(member.key, "envFile") != 0) {
             right = read_member(entry, &member, json_object_get(object, member.key)) && right;
         }
+    }
+    if (cursor == FB_DOCUMENT_EXHAUSTED) {
+        return fail_entry(entry, at, "no memory for it");
     }
     return right;
 }
@@ -711,8 +719,10 @@ static bool read_entry(struct entry *entry, const json_t *object, size_t at)
         json_is_object(json_object_get(object, "flow"))) {
         const char *path = fb_arena_printf(reader->arena, "%s.flow", entry->path);
 
+        if (path == NULL) {
+            return fail_entry(entry, at, "no memory for it");
+        }
         right =
-            path != NULL &&
             fb_server_flow_read(reader, entry->server->name, path, json_object_get(object, "flow"),
                                 member.value_at, &entry->server->flow) &&
             right;
@@ -722,7 +732,9 @@ static bool read_entry(struct entry *entry, const json_t *object, size_t at)
             take_arguments(entry, entry->args, entry->command_size, &entry->args_size);
 
         if (!fb_is_ok(status)) {
-            entry->path = fb_arena_printf(reader->arena, "%s.args", entry->path);
+            const char *path = fb_arena_printf(reader->arena, "%s.args", entry->path);
+
+            entry->path = path == NULL ? entry->path : path;
             return fail_entry(entry, member.value_at, status.why);
         }
     }

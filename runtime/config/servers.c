@@ -140,6 +140,7 @@ static void read_entries(struct reading *reading, const json_t *object, size_t a
             return;
         }
         if (server == NULL || entry_path == NULL) {
+            reading->no_memory = true;
             return;
         }
         if (fb_server_entry_read(&reading->entries, member.key, entry_path,
@@ -148,6 +149,7 @@ static void read_entries(struct reading *reading, const json_t *object, size_t a
             reading->servers->count++;
         }
     }
+    reading->no_memory = reading->no_memory || cursor == FB_DOCUMENT_EXHAUSTED;
 }
 
 /* The member `key` of the object at `at`, if there is one, as an object of servers. */
@@ -183,6 +185,7 @@ static void read_projects(struct reading *reading)
                          "mcpServers", path, member.key);
         }
     }
+    reading->no_memory = reading->no_memory || cursor == FB_DOCUMENT_EXHAUSTED;
 }
 
 /* VS Code's settings.json keeps what mcp.json has under "mcp". */
@@ -273,6 +276,7 @@ static void read_flow(struct reading *reading)
                  "wanted an object in braces");
         }
     }
+    reading->no_memory = reading->no_memory || cursor == FB_DOCUMENT_EXHAUSTED;
 }
 
 static int by_name(const void *a, const void *b)

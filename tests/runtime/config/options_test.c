@@ -371,6 +371,31 @@ static void what_is_printed_reads_back_but_for_secrets(void **state)
     assert_int_equal(world->common.level, 0);
 }
 
+static void running_out_of_memory_is_a_status(void **state)
+{
+    struct world *world = *state;
+    char arguments[256];
+    bool read = false;
+
+    write_file(world, "{\"flow\": {\"router\": {\"listen\": \"[::1]:1\", \"lisen\": 1,"
+                      " \"router\": [\"a:1\", \"b:2\"]}}}");
+    snprintf(arguments, sizeof(arguments), "--config %s --router c:3 --router d:4 --token x",
+             world->path);
+    for (size_t limit = 1; !read; limit += 48) {
+        struct fb_status status;
+
+        fb_arena_finish(&world->arena);
+        fb_arena_init(&world->arena, limit);
+        status = read_options(world, arguments);
+        read = fb_is_ok(status) && world->options.notes.count == 1;
+        assert_true(fb_is_ok(status) || status.code == FB_RESOURCE_EXHAUSTED);
+        if (fb_is_ok(status)) {
+            assert_string_equal(world->config.listen, "[::1]:1");
+            assert_int_equal(world->config.routers.count, 2);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +422,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(what_is_printed_reads_back_but_for_secrets, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(running_out_of_memory_is_a_status, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -538,6 +538,8 @@ static void running_out_of_memory_is_a_status(void **state)
         status = fb_servers_parse(&plan, "f", fb_text_of(text), &arena, &servers);
         if (!fb_is_ok(status)) {
             assert_int_equal(status.code, FB_RESOURCE_EXHAUSTED);
+        } else {
+            assert_true(servers.count == 1 || servers.notes.count + servers.notes.left_off > 0);
         }
         fb_arena_finish(&arena);
     }
