@@ -1198,11 +1198,11 @@ static void pings_keep_a_quiet_call_alive(void **state)
     relay = relay_create(loop, fb_server_address(server, 0));
     channel_config.target = relay_address(relay);
     channel_config.keepalive_ms = 100;
-    channel_config.keepalive_timeout_ms = 5000;
+    channel_config.keepalive_timeout_ms = 2000;
     dial();
     send_once(heard, REQUEST(.hold = true));
     WAIT_FOR(echo.begun == 1);
-    for (int ping = 0; ping < 8; ping++) { /* more often than servers like by default */
+    for (int ping = 0; ping < 4; ping++) { /* more often than servers like by default */
         bytes = relay_upstream_bytes(relay);
         WAIT_FOR(relay_upstream_bytes(relay) > bytes);
     }
