@@ -41,6 +41,7 @@ struct fb_core_made {
     bool reading;   /* wanted */
     bool receiving; /* an operation is under way */
     bool in_ended;
+    struct fb_status verdict; /* not OK: what came is refused, whatever status the server sends */
 
     /* the end, as the library tells it */
     struct fb_core_event closed;
@@ -140,7 +141,9 @@ static void end_if_over(struct fb_core_made *made)
         return;
     }
     status.code = (unsigned)made->code < FB_CODE_COUNT ? (enum fb_code)made->code : FB_UNKNOWN;
-    if (status.code != FB_OK) {
+    if (!fb_is_ok(made->verdict)) {
+        status = made->verdict;
+    } else if (status.code != FB_OK) {
         status.why = fb_core_why(&made->call.arena, &made->why);
     }
     fb_core_metadata_take(&made->trailers, &made->call.arena, &made->call.trailers);
@@ -290,6 +293,7 @@ static void take_message(struct fb_core_made *made)
     made->incoming = NULL;
     if (!fb_is_ok(status)) {
         made->in_ended = true;
+        made->verdict = status;
         grpc_call_cancel_with_status(made->core, (grpc_status_code)status.code, status.why, NULL);
         return;
     }
@@ -475,6 +479,7 @@ struct fb_client_call *fb_core_make(struct fb_channel *head, const struct fb_cal
                                           fb_core_timespec(made->call.deadline_ms), NULL);
     grpc_slice_unref(path);
     made->wait_for_ready = plan->wait_for_ready;
+    made->verdict = fb_ok;
     made->reading = true;
     made->holds = 1;
     made->sent.fn = on_sent;
