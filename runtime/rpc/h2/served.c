@@ -200,7 +200,7 @@ static bool set_ending(struct fb_h2_served_call *served, struct fb_status status
     return served->ending != NULL;
 }
 
-/* Fields before the first message, or of an answer that has none. */
+/* Fields before the first message, or before the status of an answer that has none. */
 static const nghttp2_nv *write_heading(struct fb_h2_served_call *served, size_t *count)
 {
     struct fb_call *call = &served->call;
@@ -276,9 +276,12 @@ static void end_answer(struct fb_h2_served_call *served, struct fb_status status
         fb_h2_stream_reset(stream, NGHTTP2_CANCEL);
         return;
     }
-    if (!served->answered) {
+    if (!served->answered && served->call.headers.count == 0) {
         submit_trailers_only(served, status);
         return;
+    }
+    if (!served->answered) {
+        submit_answer(served); /* what the handler gave as headers is not told as trailers */
     }
     if (!set_ending(served, status)) {
         fb_h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);

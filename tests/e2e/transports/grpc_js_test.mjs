@@ -304,9 +304,14 @@ const service = {
     const back = begin(call);
     const { code, message, hold, repeat } = call.request;
     const payload = payloadOf(call.request);
+    let over = () => {};
+    call.on('cancelled', () => over());
     for (let index = 0; index < repeat && !call.cancelled; index++) {
       if (!call.write({ payload, index })) {
-        await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
+        await new Promise((resolve) => {
+          over = resolve;
+          call.once('drain', resolve);
+        });
       }
     }
     if (hold) {

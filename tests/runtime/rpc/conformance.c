@@ -787,7 +787,11 @@ static void an_answer_without_messages_carries_its_trailers(void **state)
     add_sent(heard, "echo-plain", FB_TEXT("there"));
     run(heard, REQUEST(.code = FB_FAILED_PRECONDITION, .message = (char *)"not now"));
     assert_ended(heard, FB_FAILED_PRECONDITION);
+    assert_has(&heard->header, "echo-plain", FB_TEXT("there"));
     assert_has(&heard->trailer, "echo-plain", FB_TEXT("there"));
+    assert_int_equal(heard->header.count, 1);
+    assert_int_equal(heard->trailer.count, 1);
+    assert_false(heard->headers_late);
     forget(heard);
 }
 
