@@ -19,6 +19,7 @@
 #include "runtime/base/version.h"
 #include "runtime/config/environment.h"
 #include "runtime/config/options.h"
+#include "runtime/config/schema.h"
 #include "runtime/log/log.h"
 #include "runtime/loop/loop.h"
 #include "runtime/loop/signals.h"
@@ -44,6 +45,7 @@ struct settings {
     const char *store;
     const char *router;
     const char *worker;
+    const char *guard;
     int64_t stop_ms;
     const char *log;
     int64_t log_bytes;
@@ -64,6 +66,8 @@ static const struct fb_option table[] = {
      .help = "the program flow-router, if it is elsewhere"},
     {"worker", FB_OPTION_PATH, offsetof(struct settings, worker),
      .help = "the program flow-worker, if it is elsewhere"},
+    {"guard", FB_OPTION_PATH, offsetof(struct settings, guard),
+     .help = "the program flow-guard, if it is not beside flow-worker"},
     {"stop", FB_OPTION_DURATION, offsetof(struct settings, stop_ms), .fallback = "20s",
      .least = "100ms", .most = "15m",
      .help = "time to end, each for routers, workers and store, before they are killed"},
@@ -185,6 +189,8 @@ static int grant_wish(const struct fb_options_plan *plan, enum fb_options_wish w
 
     if (wish == FB_WISH_HELP) {
         fb_options_help(plan, &text);
+    } else if (wish == FB_WISH_PRINT_SCHEMA) {
+        fb_config_schema(&plan, 1, &text);
     } else if (wish == FB_WISH_VERSION) {
         fb_buffer_printf(&text, "%s %s\n", plan->executable, plan->version);
     } else {
@@ -244,6 +250,10 @@ static struct fb_status open_log(struct run *run)
         config.fd = run->journal.file;
     }
     fb_log_open(&config);
+    for (size_t i = 0; i < run->options.notes.count; i++) {
+        fb_log(FB_WARN, "a setting is ignored",
+               fb_kv_str("what", run->options.notes.items[i].text));
+    }
     return status;
 }
 
@@ -273,6 +283,7 @@ static struct fb_status bring_up(struct run *run)
             .store = run->settings.store,
             .router = run->settings.router,
             .worker = run->settings.worker,
+            .guard = run->settings.guard,
             .config = run->options.path_given ? run->options.path : NULL,
             .log_level = fb_level_names[run->settings.log_level],
             .log_format = fb_line_format_names[run->settings.log_format],

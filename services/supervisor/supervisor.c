@@ -403,6 +403,7 @@ static struct fb_status add_worker(struct supervisor *supervisor, const char *ti
     add_argument(program, "--tier", tier);
     add_argument(program, "--router", router);
     add_argument(program, "--store", store);
+    add_argument(program, "--guard", supervisor->plan.guard);
     return status;
 }
 

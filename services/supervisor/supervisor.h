@@ -28,6 +28,7 @@ struct supervisor_plan {
     const char *store; /* paths of the programs */
     const char *router;
     const char *worker;
+    const char *guard;        /* handed on to workers; NULL: beside the worker */
     const char *config;       /* file handed on to each; NULL: their default */
     const char *log_level;    /* handed on */
     const char *log_format;   /* handed on */
