@@ -359,6 +359,17 @@ static void join(struct link *link)
     send_hello(link);
 }
 
+static void free_link(struct link *link)
+{
+    fb_timer_clear(&link->timer);
+    if (link->call != NULL) {
+        fb_client_call_cancel(link->call);
+    }
+    fb_channel_destroy(link->channel);
+    free(link->told);
+    free(link);
+}
+
 static void drop_link(struct link *link)
 {
     struct link **at = &link->joins->links;
@@ -368,13 +379,7 @@ static void drop_link(struct link *link)
     }
     *at = link->next;
     link->joins->link_count--;
-    fb_timer_clear(&link->timer);
-    if (link->call != NULL) {
-        fb_client_call_cancel(link->call);
-    }
-    fb_channel_destroy(link->channel);
-    free(link->told);
-    free(link);
+    free_link(link);
 }
 
 static void add_link(struct target *target, const char *address)
@@ -527,7 +532,10 @@ void joins_destroy(struct joins *joins)
         return;
     }
     while (joins->links != NULL) {
-        drop_link(joins->links);
+        struct link *link = joins->links;
+
+        joins->links = link->next;
+        free_link(link);
     }
     for (size_t i = 0; joins->targets != NULL && i < joins->config.routers.count; i++) {
         fb_timer_clear(&joins->targets[i].timer);

@@ -71,9 +71,9 @@ void mcp_service_cancel(struct mcp_service *service);
 
 /* --- between the files of the service --- */
 
-void serve_list_tools(struct fb_call *call, const ProtobufCMessage *request);
-void serve_call_tool(struct fb_call *call, const ProtobufCMessage *request);
-void serve_listen(struct fb_call *call, const ProtobufCMessage *request);
+void serve_list_tools(struct fb_call *call, const ProtobufCMessage *message);
+void serve_call_tool(struct fb_call *call, const ProtobufCMessage *message);
+void serve_listen(struct fb_call *call, const ProtobufCMessage *message);
 
 /* Looks again at those that wait. */
 void list_waits_look(struct mcp_service *service);

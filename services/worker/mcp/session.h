@@ -37,7 +37,7 @@ enum session_end {
 
 struct session_answer {
     enum session_end end;
-    struct fb_text body; /* raw JSON, borrowed until the function returns */
+    struct fb_text body;     /* raw JSON, borrowed until the function returns */
     struct fb_status status; /* OK unless GARBLED; its `why` is a constant */
 };
 

@@ -41,7 +41,8 @@ static void of_an_item_only_the_name_is_replaced(void **state)
 {
     struct catalogue *c = catalogue_create(servers, 2);
     const struct fb_text items[] = {
-        FB_TEXT("{ \"z\":1.0e5,\"name\" : \"re\\u0061d\" ,\"inputSchema\":{\"name\":\"x\"},\"u\":null}"),
+        FB_TEXT("{ \"z\":1.0e5,\"name\" : \"re\\u0061d\" "
+                ",\"inputSchema\":{\"name\":\"x\"},\"u\":null}"),
     };
     const struct catalogue_tool *tool;
 
