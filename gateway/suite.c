@@ -20,7 +20,11 @@
 
 #define OF(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-enum { LOOK_AGAIN_MS = 10, PATH_BYTES = 4096 };
+enum {
+    LOOK_AGAIN_MS = 10,
+    PATH_BYTES = 4096,
+    RUNS_ALREADY = 75 /* flow-supervisor's exit code when there is a suite */
+};
 
 static const char supervisor_name[] = "flow-supervisor";
 
@@ -231,16 +235,22 @@ static bool take_lock(struct suite *suite)
     return true;
 }
 
+/* Ours ended without need: the suite that runs may just be starting its router again. */
+static bool start_failed(const struct suite *suite)
+{
+    return suite->started && suite->ended && suite->end.exit_code != RUNS_ALREADY;
+}
+
 static void say_why_not(struct suite *suite)
 {
     const char *dir = suite->config.state_dir;
 
-    if (suite->started && suite->ended && suite->end.signal != 0) {
+    if (start_failed(suite) && suite->end.signal != 0) {
         finish(suite, fb_arena_fail(&suite->arena, FB_UNAVAILABLE,
                                     "flow-balancer did not start: flow-supervisor was ended by "
                                     "signal %d; see %s/supervisor.log",
                                     suite->end.signal, dir));
-    } else if (suite->started && suite->ended) {
+    } else if (start_failed(suite)) {
         finish(suite, fb_arena_fail(&suite->arena, FB_UNAVAILABLE,
                                     "flow-balancer did not start: flow-supervisor ended with "
                                     "code %d; see %s/supervisor.log",
@@ -263,7 +273,7 @@ static void look(struct fb_timer *timer)
         finish(suite, fb_ok);
         return;
     }
-    if (now_ms >= suite->until_ms || (suite->started && suite->ended)) {
+    if (now_ms >= suite->until_ms || start_failed(suite)) {
         say_why_not(suite);
         return;
     }
