@@ -7,14 +7,17 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import unittest
 
 import grpc
+from google.protobuf import descriptor_pb2
 
-from contracts import Caller, messages
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from contracts import Caller, messages  # noqa: E402 (found just above)
 
 pb = messages("flowbalancer/v1/session_store")
 health = messages("grpc/health/v1/health")
@@ -48,7 +51,8 @@ class Store:
         address = "unix:" + os.path.join(self.folder, "s")
         self.process = subprocess.Popen(
             [os.path.join(os.environ["FB_BIN"], "flow-store"), "--listen", address,
-             "--database", self.database, "--log_level", "warn", *self.arguments])
+             "--database", self.database, "--log_level", "warn", *self.arguments],
+            env=dict(os.environ, HOME=self.folder))
         self.channel = grpc.insecure_channel(address, OPTIONS)
         self.call = Caller(self.channel, pb, "SessionStoreService")
         Caller(self.channel, health, "Health").Check(
@@ -513,6 +517,25 @@ class Care(StoreTest):
         self.assertIn("digest", told[-1].findings[0])
         self.refused(grpc.StatusCode.DATA_LOSS, self.store.call.LoadSession,
                      pb.LoadSessionRequest(session_id="s"))
+
+
+class Reflection(StoreTest):
+    def test_a_client_without_our_protos_learns_of_the_service(self):
+        reflection = messages("grpc/reflection/v1/reflection")
+        ask = reflection.ServerReflectionRequest
+        answers = Caller(self.store.channel, reflection, "ServerReflection").ServerReflectionInfo(
+            iter([ask(list_services="*"),
+                  ask(file_containing_symbol="flowbalancer.v1.SessionStoreService"),
+                  ask(file_by_filename="no.proto")]), timeout=DEADLINE)
+        services, file, missing = list(answers)
+        self.assertIn("flowbalancer.v1.SessionStoreService",
+                      [service.name for service in services.list_services_response.service])
+        written = [descriptor_pb2.FileDescriptorProto.FromString(each) for each in
+                   file.file_descriptor_response.file_descriptor_proto]
+        self.assertEqual([each.name for each in written], ["flowbalancer/v1/session_store.proto"])
+        self.assertEqual([method.name for method in written[0].service[0].method],
+                         list(pb.DESCRIPTOR.services_by_name["SessionStoreService"].methods_by_name))
+        self.assertEqual(missing.error_response.error_code, 5)
 
 
 class Life(StoreTest):

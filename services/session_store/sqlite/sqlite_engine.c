@@ -293,8 +293,10 @@ static void read_op(struct database *database, struct engine_op *op)
     }
     if (code != SQLITE_OK) {
         op->status = database_fail(code, &op->reason);
+        database_rollback(database);
+    } else {
+        database_do(database, TRANSACTION_ROLLBACK);
     }
-    database_rollback(database);
 }
 
 static void read_run(void *arg, unsigned thread, struct fb_work *first)

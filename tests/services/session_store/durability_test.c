@@ -287,6 +287,78 @@ static void a_file_with_a_broken_page_is_found_out_and_does_no_harm(void **state
     assert_true(findings_of(world->engine) > 0);
 }
 
+/* --- what is deleted or expired --- */
+
+/* Reads beside the engine, as any reader may, until the table is empty. */
+static void wait_until_empty(const char *path, const char *table)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    sqlite3 *handle;
+    sqlite3_stmt *count;
+    char sql[64];
+    int64_t rows = -1;
+
+    snprintf(sql, sizeof(sql), "SELECT COUNT(*) FROM %s", table);
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &count, NULL), SQLITE_OK);
+    for (int i = 0; i < 30000 && rows != 0; i++) {
+        assert_int_equal(sqlite3_step(count), SQLITE_ROW);
+        rows = sqlite3_column_int64(count, 0);
+        sqlite3_reset(count);
+        nanosleep(&moment, NULL);
+    }
+    sqlite3_finalize(count);
+    sqlite3_close(handle);
+    assert_int_equal(rows, 0);
+}
+
+static void what_a_deleted_session_held_is_removed_in_time(void **state)
+{
+    struct world *world = *state;
+    struct engine_delete_session delete = {
+        .op = {.kind = ENGINE_DELETE_SESSION}, .scope = "", .session_id = "s"};
+    struct engine_put_snapshot put = {.op = {.kind = ENGINE_PUT_SNAPSHOT},
+                                      .session_id = "s",
+                                      .sequence = 1,
+                                      .data = bytes_of("x")};
+
+    world_open(world);
+    put.epoch = delete.epoch = must_acquire(world->engine, "s", "w");
+    for (int64_t i = 0; i < 1000; i++) {
+        must_append_noise(world->engine, "s", delete.epoch, i, 1, 100);
+    }
+    op_do(world->engine, &put.op);
+    op_finish(&put.op);
+    op_do(world->engine, &delete.op);
+    assert_int_equal(delete.op.status.code, FB_OK);
+    op_finish(&delete.op);
+    wait_until_empty(world->path, "purge");
+    wait_until_empty(world->path, "batch");
+    wait_until_empty(world->path, "request");
+    wait_until_empty(world->path, "snapshot");
+    assert_int_equal(findings_of(world->engine), 0);
+}
+
+static void expired_results_are_removed_in_time(void **state)
+{
+    struct world *world = *state;
+    struct engine_put_result put = {
+        .op = {.kind = ENGINE_PUT_RESULT}, .scope = "", .value = bytes_of("v"), .ttl_ms = 10};
+
+    world_open(world);
+    for (int i = 0; i < 500; i++) {
+        char key[8];
+
+        snprintf(key, sizeof(key), "%d", i);
+        put.key = bytes_of(key);
+        op_do(world->engine, &put.op);
+        assert_int_equal(put.op.status.code, FB_OK);
+        op_finish(&put.op);
+    }
+    world_set_time(1000000 + 10);
+    wait_until_empty(world->path, "result");
+}
+
 /* --- no room, no disk --- */
 
 static void a_full_store_refuses_writes_and_loses_nothing(void **state)
@@ -813,6 +885,8 @@ int main(void)
         TEST(a_changed_event_is_data_loss_and_a_finding),
         TEST(a_missing_event_is_data_loss_and_a_finding),
         TEST(a_file_with_a_broken_page_is_found_out_and_does_no_harm),
+        TEST(what_a_deleted_session_held_is_removed_in_time),
+        TEST(expired_results_are_removed_in_time),
         TEST(a_full_store_refuses_writes_and_loses_nothing),
         TEST(writes_at_once_share_commits_and_keep_their_order),
         TEST(one_write_without_room_does_not_fail_those_beside_it),
