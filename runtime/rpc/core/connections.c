@@ -2,6 +2,7 @@
 
 #include "runtime/rpc/core/connections.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,7 @@ static void forget(struct fb_core_connections *connections, struct connection *c
     if (connection->next != NULL) {
         connection->next->link = connection->link;
     }
+    assert(connections->first != connection);
     /* The library's descriptor of the same socket would keep a closed one registered. */
     epoll_ctl(connections->ends, EPOLL_CTL_DEL, connection->fd, NULL);
     close(connection->fd);

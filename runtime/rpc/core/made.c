@@ -84,10 +84,6 @@ static void let_go(struct fb_core_made *made)
     if (--made->holds > 0) {
         return;
     }
-    *made->link = made->next;
-    if (made->next != NULL) {
-        made->next->link = made->link;
-    }
     fb_defer_cancel(&made->flush);
     fb_defer_cancel(&made->resumed);
     fb_core_outbox_finish(&made->out);
@@ -124,10 +120,21 @@ static bool never_left(const struct fb_core_made *made)
     return same;
 }
 
-static void end(struct fb_core_made *made, struct fb_status status, bool not_run)
+/* The channel's list is of calls that have not ended. */
+static void leave_list(struct fb_core_made *made)
 {
     made->ended = true;
     fb_core_outbox_drop(&made->out);
+    *made->link = made->next;
+    if (made->next != NULL) {
+        made->next->link = made->link;
+    }
+    assert(made->channel->calls != made);
+}
+
+static void end(struct fb_core_made *made, struct fb_status status, bool not_run)
+{
+    leave_list(made);
     fb_client_call_end(&made->call, status, not_run);
     let_go(made); /* the hold of a call that has not ended */
 }
@@ -396,8 +403,7 @@ static void made_cancel(struct fb_client_call *call)
     fb_defer_cancel(&made->resumed);
     grpc_call_cancel(made->core, NULL);
     if (!made->ended) {
-        made->ended = true;
-        fb_core_outbox_drop(&made->out);
+        leave_list(made);
         let_go(made);
     }
 }
@@ -462,20 +468,20 @@ static void enter(struct fb_core_channel *channel, struct fb_core_made *made)
     channel->calls = made;
 }
 
-struct fb_client_call *fb_core_make(struct fb_channel *head, const struct fb_call_plan *plan,
+struct fb_client_call *fb_core_make(struct fb_channel *channel, const struct fb_call_plan *plan,
                                     const struct fb_client_call_events *events, void *arg)
 {
-    struct fb_core_channel *channel = (struct fb_core_channel *)head;
+    struct fb_core_channel *own = (struct fb_core_channel *)channel;
     struct fb_core_made *made = calloc(1, sizeof(*made));
     grpc_slice path;
 
     if (made == NULL) {
         return NULL;
     }
-    fb_client_call_init(&made->call, head, &made_ops, plan, events, arg);
+    fb_client_call_init(&made->call, channel, &made_ops, plan, events, arg);
     path = grpc_slice_from_copied_string(plan->path);
-    made->core = grpc_channel_create_call(channel->core, NULL, GRPC_PROPAGATE_DEFAULTS,
-                                          fb_core_queue_cq(channel->queue), path, NULL,
+    made->core = grpc_channel_create_call(own->core, NULL, GRPC_PROPAGATE_DEFAULTS,
+                                          fb_core_queue_cq(own->queue), path, NULL,
                                           fb_core_timespec(made->call.deadline_ms), NULL);
     grpc_slice_unref(path);
     made->wait_for_ready = plan->wait_for_ready;
@@ -489,30 +495,23 @@ struct fb_client_call *fb_core_make(struct fb_channel *head, const struct fb_cal
     made->why = grpc_empty_slice();
     grpc_metadata_array_init(&made->headers);
     grpc_metadata_array_init(&made->trailers);
-    enter(channel, made);
+    enter(own, made);
     if (!fill_fields(made, plan)) {
         fb_client_call_cancel(&made->call);
         return NULL;
     }
-    fb_loop_defer(head->loop, &made->flush, on_flush);
+    fb_loop_defer(channel->loop, &made->flush, on_flush);
     return &made->call;
 }
 
 void fb_core_end_calls(struct fb_core_channel *channel, struct fb_status status)
 {
-    struct fb_core_made *made = channel->calls;
+    while (channel->calls != NULL) {
+        struct fb_core_made *made = channel->calls;
 
-    while (made != NULL) {
-        if (made->ended) {
-            made = made->next;
-            continue;
-        }
-        made->holds++;
         fb_defer_cancel(&made->flush);
         fb_defer_cancel(&made->resumed);
         grpc_call_cancel(made->core, NULL);
         end(made, status, false);
-        let_go(made);
-        made = channel->calls; /* whoever was told may have ended others */
     }
 }

@@ -12,11 +12,11 @@
 #include "runtime/rpc/transport.h"
 
 /*
- * Takes `call` and begins it; details and metadata are borrowed. `connections` is NULL where the library accepts
+ * Takes `core` and begins it; details and metadata are borrowed. `connections` is NULL where the library accepts
  * connections itself. Without memory the call is cancelled.
  */
 void fb_core_serve(struct fb_listener *listener, const struct fb_core_queue *queue,
-                   struct fb_core_connections *connections, grpc_call *call,
+                   struct fb_core_connections *connections, grpc_call *core,
                    const grpc_call_details *details, const grpc_metadata_array *metadata);
 
 #endif

@@ -1,6 +1,9 @@
+#define _GNU_SOURCE /* environ */
+
 #include "tests/runtime/rpc/conformance.h"
 
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +27,7 @@
 #include "tests/runtime/rpc/relay.h"
 #include "tests/support/echo.h"
 #include "tests/support/echo.pb-c.h"
+#include "tests/support/folder.h"
 
 enum { PATIENCE_MS = 30000 };
 
@@ -43,7 +48,7 @@ typedef Flowbalancer__Test__EchoResponse EchoResponse;
 static const struct fb_transport *server_side;
 static const struct fb_transport *client_side;
 
-static char folder[32];
+static char folder[FOLDER_BYTES];
 static char certificates[48];
 
 static struct fb_loop *loop;
@@ -1428,7 +1433,7 @@ static void port_0_is_chosen_and_told(void **state)
     (void)state;
     serve_tcp();
     assert_int_equal(strncmp(channel_config.target, "127.0.0.1:", 10), 0);
-    assert_int_not_equal(atoi(channel_config.target + 10), 0);
+    assert_int_not_equal(strtol(channel_config.target + 10, NULL, 10), 0);
     dial();
     run(heard, REQUEST());
     assert_ended(heard, FB_OK);
@@ -1684,28 +1689,31 @@ const char *__lsan_default_suppressions(void)
     return "leak:libcares.so";
 }
 
+/* Certificates of an authority, in a folder below `folder`. */
+static bool make_certificates(const char *path)
+{
+    char *arguments[] = {(char *)"deploy/dev-ca", (char *)(uintptr_t)path, NULL};
+    int status = 0;
+    pid_t pid;
+
+    return posix_spawn(&pid, arguments[0], NULL, NULL, arguments, environ) == 0 &&
+           waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 static int make_folders(void **state)
 {
-    char command[160];
-
     (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/fb-rpc-XXXXXX");
-    if (mkdtemp(folder) == NULL) {
+    if (!folder_make(folder)) {
         return -1;
     }
     snprintf(certificates, sizeof(certificates), "%s/ca", folder);
-    snprintf(command, sizeof(command), "deploy/dev-ca %s && deploy/dev-ca %s/other", certificates,
-             certificates);
-    return system(command);
+    return make_certificates(certificates) && make_certificates(in_certificates("other")) ? 0 : -1;
 }
 
 static int remove_folders(void **state)
 {
-    char command[64];
-
     (void)state;
-    snprintf(command, sizeof(command), "rm -r %s", folder);
-    return system(command);
+    return folder_remove(folder) ? 0 : -1;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

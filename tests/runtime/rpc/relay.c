@@ -46,6 +46,7 @@ static void close_pair(struct pair *pair)
         link = &(*link)->next;
     }
     *link = pair->next;
+    assert(pair->relay->pairs != pair);
     for (int i = 0; i < 2; i++) {
         int fd = pair->sides[i].watch.fd;
 
