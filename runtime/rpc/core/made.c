@@ -129,14 +129,15 @@ static void leave_list(struct fb_core_made *made)
     if (made->next != NULL) {
         made->next->link = made->link;
     }
-    assert(made->channel->calls != made);
 }
 
+/* The caller holds it. */
 static void end(struct fb_core_made *made, struct fb_status status, bool not_run)
 {
     leave_list(made);
     fb_client_call_end(&made->call, status, not_run);
-    let_go(made); /* the hold of a call that has not ended */
+    assert(made->holds > 1);
+    made->holds--; /* that of a call that has not ended */
 }
 
 /* All that came is told before the end is. */
@@ -506,12 +507,19 @@ struct fb_client_call *fb_core_make(struct fb_channel *channel, const struct fb_
 
 void fb_core_end_calls(struct fb_core_channel *channel, struct fb_status status)
 {
-    while (channel->calls != NULL) {
-        struct fb_core_made *made = channel->calls;
+    struct fb_core_made *made = channel->calls;
 
+    while (made != NULL) {
+        struct fb_core_made *next;
+
+        made->holds++;
         fb_defer_cancel(&made->flush);
         fb_defer_cancel(&made->resumed);
         grpc_call_cancel(made->core, NULL);
         end(made, status, false);
+        next = channel->calls; /* whoever was told may have ended others */
+        assert(next != made);
+        let_go(made);
+        made = next;
     }
 }

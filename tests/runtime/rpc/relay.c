@@ -42,17 +42,16 @@ static void close_pair(struct pair *pair)
 {
     struct pair **link = &pair->relay->pairs;
 
-    while (*link != pair) {
-        link = &(*link)->next;
-    }
-    *link = pair->next;
-    assert(pair->relay->pairs != pair);
     for (int i = 0; i < 2; i++) {
         int fd = pair->sides[i].watch.fd;
 
         fb_loop_unwatch(&pair->sides[i].watch);
         close(fd);
     }
+    while (*link != pair) {
+        link = &(*link)->next;
+    }
+    *link = pair->next;
     free(pair);
 }
 
@@ -207,7 +206,12 @@ void relay_silence(struct relay *relay, bool silent)
 
 void relay_cut(struct relay *relay)
 {
-    while (relay->pairs != NULL) {
-        close_pair(relay->pairs);
+    struct pair *pair = relay->pairs;
+
+    while (pair != NULL) {
+        struct pair *next = pair->next;
+
+        close_pair(pair);
+        pair = next;
     }
 }
