@@ -11,6 +11,7 @@ extern const struct command command_up;
 extern const struct command command_down;
 extern const struct command command_status;
 extern const struct command command_health;
+extern const struct command command_doctor;
 extern const struct command command_import;
 extern const struct command command_tools_ls;
 extern const struct command command_tools_call;

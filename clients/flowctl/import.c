@@ -72,8 +72,10 @@ struct plan {
     /* what */
     struct item *items;
     size_t item_count;
-    const struct fb_server_entry **taken;
+    const struct fb_server_entry **taken; /* goes into our file */
     size_t taken_count;
+    const struct fb_server_entry **known; /* taken, or ours already */
+    size_t known_count;
 };
 
 static bool is_wanted(const struct fb_import_source *source)
@@ -139,7 +141,7 @@ static const char *project_folder(const struct run *run, const struct fb_import_
     return strcmp(folder, home) == 0 ? NULL : folder;
 }
 
-static bool judge_source(const struct run *run, struct plan *plan, size_t source)
+static void judge_source(const struct run *run, struct plan *plan, size_t source)
 {
     const struct fb_servers *servers = &plan->servers[source];
     const char *folder = project_folder(run, &plan->sources[source]);
@@ -151,13 +153,16 @@ static bool judge_source(const struct run *run, struct plan *plan, size_t source
             .source = &plan->sources[source],
             .entry = merge_settle(&servers->items[i], folder),
         };
-        item->verdict = merge_judge(&item->entry, &plan->ours, plan->taken, plan->taken_count,
+        item->verdict = merge_judge(&item->entry, &plan->ours, plan->known, plan->known_count,
                                     import_options.replace);
         if (item->verdict == MERGE_ADDED || item->verdict == MERGE_REPLACED) {
             plan->taken[plan->taken_count++] = &item->entry;
         }
+        if (item->verdict == MERGE_ADDED || item->verdict == MERGE_REPLACED ||
+            item->verdict == MERGE_SAME) {
+            plan->known[plan->known_count++] = &item->entry;
+        }
     }
-    return true;
 }
 
 static struct fb_status read_ours(const struct run *run, struct plan *plan)
@@ -198,7 +203,8 @@ static struct fb_status make_plan(const struct run *run, struct plan *plan)
     }
     plan->items = fb_arena_zalloc(run->arena, total + 1, sizeof(*plan->items));
     plan->taken = fb_arena_zalloc(run->arena, total + 1, sizeof(struct fb_server_entry *));
-    if (plan->items == NULL || plan->taken == NULL) {
+    plan->known = fb_arena_zalloc(run->arena, total + 1, sizeof(struct fb_server_entry *));
+    if (plan->items == NULL || plan->taken == NULL || plan->known == NULL) {
         return fb_fail(FB_RESOURCE_EXHAUSTED, "no memory for the servers");
     }
     for (size_t i = 0; i < plan->source_count; i++) {

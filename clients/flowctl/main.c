@@ -16,9 +16,9 @@
 
 /* In the order of --help. */
 static const struct command *const commands[] = {
-    &command_up,     &command_down,        &command_status,       &command_health,
-    &command_import, &command_tools_ls,    &command_tools_call,   &command_calls,
-    &command_drain,  &command_store_check, &command_store_backup,
+    &command_up,     &command_down,   &command_status,      &command_health,
+    &command_doctor, &command_import, &command_tools_ls,    &command_tools_call,
+    &command_calls,  &command_drain,  &command_store_check, &command_store_backup,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]), NAMES_MOST = 2 * COMMANDS };
@@ -314,7 +314,7 @@ static int run_command(const struct command *command, int argc, char **argv,
     }
     terminal_open((enum terminal_colour_mode)globals.colour, fb_config_environment("NO_COLOR"),
                   fb_config_environment("TERM"));
-    if (!fb_is_ok(run.config_state)) {
+    if (!fb_is_ok(run.config_state) && command != &command_doctor) {
         terminal_complain("going on without it; see \"flowctl doctor\"", "%s",
                           run.config_state.why);
     }

@@ -63,7 +63,7 @@ static bool list_names_client(const char *const *list)
 }
 
 enum merge_verdict merge_judge(const struct fb_server_entry *entry, const struct fb_servers *ours,
-                               const struct fb_server_entry *const *taken, size_t taken_count,
+                               const struct fb_server_entry *const *before, size_t before_count,
                                bool replace)
 {
     const struct fb_server_entry *present = fb_servers_find(ours, entry->name);
@@ -79,9 +79,9 @@ enum merge_verdict merge_judge(const struct fb_server_entry *entry, const struct
         names_client(entry->env_file)) {
         return MERGE_UNUSABLE;
     }
-    for (size_t i = 0; i < taken_count; i++) {
-        if (strcmp(taken[i]->name, entry->name) == 0) {
-            return merge_equal(taken[i], entry) ? MERGE_SAME : MERGE_CONFLICT;
+    for (size_t i = 0; i < before_count; i++) {
+        if (strcmp(before[i]->name, entry->name) == 0) {
+            return merge_equal(before[i], entry) ? MERGE_SAME : MERGE_CONFLICT;
         }
     }
     if (present != NULL) {

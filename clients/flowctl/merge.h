@@ -30,11 +30,11 @@ extern const char *const merge_names[MERGE_VERDICTS];
 bool merge_equal(const struct fb_server_entry *a, const struct fb_server_entry *b);
 
 /*
- * What becomes of `entry`, given our servers and those taken from clients before it (`taken` of them).
- * `replace`: an entry that differs goes in place of ours.
+ * What becomes of `entry`, given our servers and those that clients before it have, as far as these
+ * were taken or are ours already. `replace`: an entry that differs goes in place of ours.
  */
 enum merge_verdict merge_judge(const struct fb_server_entry *entry, const struct fb_servers *ours,
-                               const struct fb_server_entry *const *taken, size_t taken_count,
+                               const struct fb_server_entry *const *before, size_t before_count,
                                bool replace);
 
 /*
