@@ -503,13 +503,13 @@ static bool session_create(struct fb_h2_connection *connection)
 {
     nghttp2_session_callbacks *callbacks = callbacks_create(connection->ops);
     nghttp2_option *option = option_create();
+    nghttp2_mem memory = fb_h2_memory_face(&connection->shared->memory);
     int failed = -1;
 
     if (callbacks != NULL && option != NULL) {
         failed =
-            connection->ops->server
-                ? nghttp2_session_server_new2(&connection->session, callbacks, connection, option)
-                : nghttp2_session_client_new2(&connection->session, callbacks, connection, option);
+            (connection->ops->server ? nghttp2_session_server_new3 : nghttp2_session_client_new3)(
+                &connection->session, callbacks, connection, option, &memory);
     }
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);

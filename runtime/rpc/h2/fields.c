@@ -4,64 +4,47 @@
 
 struct known {
     const char *name;
-    uint8_t size;
-    uint8_t field; /* enum fb_h2_field */
+    enum fb_h2_field field;
 };
 
-#define KNOWN(name_, field_)                                          \
-    {                                                                 \
-        .name = (name_), .size = sizeof(name_) - 1, .field = (field_) \
-    }
-
-static const struct known pseudo[] = {
-    KNOWN(":method", FB_H2_METHOD),
-    KNOWN(":path", FB_H2_PATH),
-    KNOWN(":status", FB_H2_HTTP_STATUS),
+/* By size, as there are few of each: most fields of a call are told by one comparison. */
+enum { SIZE_MOST = 17, OF_ONE_SIZE = 3 };
+static const struct known known[SIZE_MOST + 1][OF_ONE_SIZE] = {
+    [2] = {{"te", FB_H2_IGNORED}},
+    [4] = {{"host", FB_H2_IGNORED}},
+    [5] = {{":path", FB_H2_PATH}},
+    [6] = {{"accept", FB_H2_IGNORED}},
+    [7] = {{":method", FB_H2_METHOD}, {":status", FB_H2_HTTP_STATUS}, {"upgrade", FB_H2_IGNORED}},
+    [10] = {{"user-agent", FB_H2_IGNORED},
+            {"connection", FB_H2_IGNORED},
+            {"keep-alive", FB_H2_IGNORED}},
+    [11] = {{"grpc-status", FB_H2_GRPC_STATUS}},
+    [12] = {{"content-type", FB_H2_CONTENT_TYPE},
+            {"grpc-timeout", FB_H2_TIMEOUT},
+            {"grpc-message", FB_H2_GRPC_MESSAGE}},
+    [13] = {{"grpc-encoding", FB_H2_ENCODING}},
+    [14] = {{"content-length", FB_H2_IGNORED}},
+    [15] = {{"accept-encoding", FB_H2_IGNORED}},
+    [16] = {{"proxy-connection", FB_H2_IGNORED}},
+    [17] = {{"transfer-encoding", FB_H2_IGNORED}},
 };
-
-static const struct known grpc[] = {
-    KNOWN("grpc-encoding", FB_H2_ENCODING),
-    KNOWN("grpc-message", FB_H2_GRPC_MESSAGE),
-    KNOWN("grpc-status", FB_H2_GRPC_STATUS),
-    KNOWN("grpc-timeout", FB_H2_TIMEOUT),
-};
-
-/* What HTTP says on its own behalf is no metadata. */
-static const struct known http[] = {
-    KNOWN("accept", FB_H2_IGNORED),
-    KNOWN("accept-encoding", FB_H2_IGNORED),
-    KNOWN("connection", FB_H2_IGNORED),
-    KNOWN("content-length", FB_H2_IGNORED),
-    KNOWN("content-type", FB_H2_CONTENT_TYPE),
-    KNOWN("host", FB_H2_IGNORED),
-    KNOWN("keep-alive", FB_H2_IGNORED),
-    KNOWN("proxy-connection", FB_H2_IGNORED),
-    KNOWN("te", FB_H2_IGNORED),
-    KNOWN("transfer-encoding", FB_H2_IGNORED),
-    KNOWN("upgrade", FB_H2_IGNORED),
-    KNOWN("user-agent", FB_H2_IGNORED),
-};
-
-static enum fb_h2_field look_up(const struct known *table, size_t count, struct fb_text name,
-                                enum fb_h2_field otherwise)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (table[i].size == name.size && memcmp(table[i].name, name.data, name.size) == 0) {
-            return (enum fb_h2_field)table[i].field;
-        }
-    }
-    return otherwise;
-}
 
 enum fb_h2_field fb_h2_field_of(struct fb_text name)
 {
-    if (name.size > 0 && name.data[0] == ':') {
-        return look_up(pseudo, sizeof(pseudo) / sizeof(pseudo[0]), name, FB_H2_IGNORED);
+    if (name.size <= SIZE_MOST) {
+        const struct known *same_size = known[name.size];
+
+        for (size_t i = 0; i < OF_ONE_SIZE && same_size[i].name != NULL; i++) {
+            if (memcmp(same_size[i].name, name.data, name.size) == 0) {
+                return same_size[i].field;
+            }
+        }
     }
-    if (fb_text_begins(name, "grpc-")) {
-        return look_up(grpc, sizeof(grpc) / sizeof(grpc[0]), name, FB_H2_IGNORED);
+    if ((name.size > 0 && name.data[0] == ':') ||
+        (name.size >= 5 && memcmp(name.data, "grpc-", 5) == 0)) {
+        return FB_H2_IGNORED;
     }
-    return look_up(http, sizeof(http) / sizeof(http[0]), name, FB_H2_CUSTOM);
+    return FB_H2_CUSTOM;
 }
 
 static struct fb_text after(struct fb_text text, size_t count)

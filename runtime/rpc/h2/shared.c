@@ -25,6 +25,7 @@ static void destroy(struct fb_h2_shared *shared)
         }
     }
     fb_buffer_finish(&shared->scratch);
+    fb_h2_memory_finish(&shared->memory);
     free(shared->read);
     free(shared->write);
     free(shared);

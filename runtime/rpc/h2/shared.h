@@ -14,6 +14,7 @@
 
 #include "runtime/base/text.h"
 #include "runtime/loop/loop.h"
+#include "runtime/rpc/h2/memory.h"
 
 struct fb_h2_stream;
 
@@ -30,6 +31,8 @@ struct fb_h2_shared {
     uint8_t *write;           /* FB_H2_WRITE_BYTES */
     size_t write_size;        /* bytes in `write`, of the connection that is flushing */
     struct fb_buffer scratch; /* inflated messages, encoded texts: good until its next user */
+
+    struct fb_h2_memory memory; /* of the sessions */
 
     /* calls */
     struct fb_h2_stream *pools[FB_H2_POOLS]; /* to be used again */
