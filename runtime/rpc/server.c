@@ -34,6 +34,7 @@ struct fb_server {
     /* draining */
     bool draining;
     bool calls_cancelled; /* the drain's deadline has passed */
+    int64_t drain_deadline_ms;
     void (*done)(void *arg);
     void *done_arg;
     struct fb_timer drain_end;
@@ -195,13 +196,27 @@ static void end_drain(struct fb_server *server)
     }
 }
 
+static void drain_deadline_passed(struct fb_timer *timer);
+
 static void check_drain(struct fb_defer *defer)
 {
     struct fb_server *server =
         (struct fb_server *)((char *)defer - offsetof(struct fb_server, drain_check));
 
-    if (server->stats.calls_open == 0 && server->stats.connections_open == 0) {
+    if (server->stats.calls_open != 0) {
+        return;
+    }
+    if (server->stats.connections_open == 0) {
         end_drain(server);
+        return;
+    }
+    /* A peer that does not hang up, perhaps as it never looks, need not be waited for long. */
+    if (!server->calls_cancelled) {
+        const int64_t soon_ms = fb_loop_now_ms(server->loop) + DRAIN_GRACE_MS;
+
+        fb_timer_set(server->loop, &server->drain_end,
+                     soon_ms < server->drain_deadline_ms ? soon_ms : server->drain_deadline_ms,
+                     drain_deadline_passed);
     }
 }
 
@@ -233,8 +248,13 @@ static void drain_deadline_passed(struct fb_timer *timer)
     struct fb_server *server =
         (struct fb_server *)((char *)timer - offsetof(struct fb_server, drain_end));
 
-    if (server->calls_cancelled) {
+    if (server->calls_cancelled || server->stats.calls_open == 0) {
         end_drain(server);
+        return;
+    }
+    if (fb_loop_now_ms(server->loop) < server->drain_deadline_ms) {
+        /* A call that was on its way has come meanwhile. */
+        fb_timer_set(server->loop, timer, server->drain_deadline_ms, drain_deadline_passed);
         return;
     }
     server->calls_cancelled = true;
@@ -249,6 +269,7 @@ void fb_server_drain(struct fb_server *server, int64_t deadline_ms, void (*done)
 {
     assert(!server->draining);
     server->draining = true;
+    server->drain_deadline_ms = deadline_ms;
     server->done = done;
     server->done_arg = arg;
     for (struct fb_listener *listener = server->listeners; listener != NULL;

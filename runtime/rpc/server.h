@@ -59,7 +59,8 @@ const char *fb_server_address(const struct fb_server *server, size_t index);
 
 /*
  * Stops accepting, tells the peers (GOAWAY) and lets calls end until `deadline_ms` (monotonic), then
- * cancels the rest. `done` is called once, when no call and no connection is left.
+ * cancels the rest. `done` is called once, when no call and no connection is left; a peer that does
+ * not hang up is waited for a second after the last call, no longer.
  */
 void fb_server_drain(struct fb_server *server, int64_t deadline_ms, void (*done)(void *arg),
                      void *arg);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -616,6 +617,20 @@ static void a_second_signal_ends_at_once(void **state)
     finish(&made);
 }
 
+/* Our side does not turn its loop meanwhile, so it does not see that it is to hang up. */
+static void a_peer_that_does_not_hang_up_does_not_hold_the_end(void **state)
+{
+    struct pollfd ended = {.events = POLLIN};
+
+    (void)state;
+    start_and_dial();
+    greeting_is("hello");
+    ended.fd = program.child.watch.fd;
+    assert_true(fb_child_signal(&program.child, SIGTERM));
+    assert_int_equal(poll(&ended, 1, PATIENCE_MS), 1);
+    wait_for_exit(0);
+}
+
 static void a_stop_that_never_ends_is_given_up(void **state)
 {
     (void)state;
@@ -866,6 +881,7 @@ int main(int argc, char **argv)
         SERVICE_TEST(sigterm_lets_a_running_call_end_and_exits_with_0),
         SERVICE_TEST(a_call_that_does_not_end_is_cancelled_at_the_drains_limit),
         SERVICE_TEST(a_second_signal_ends_at_once),
+        SERVICE_TEST(a_peer_that_does_not_hang_up_does_not_hold_the_end),
         SERVICE_TEST(a_stop_that_never_ends_is_given_up),
         SERVICE_TEST(what_cannot_go_on_drains_and_exits_with_its_code),
         SERVICE_TEST(a_refused_start_is_told_by_words_and_exit_code),
