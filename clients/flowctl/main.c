@@ -241,6 +241,9 @@ static struct fb_status read_options(const struct command *command, int argc, ch
     }
     run->config_state = fb_ok;
     status = fb_options_read(&plan, count, rest, run->arena, options);
+    if (status.code == FB_NOT_FOUND && command != &command_doctor) {
+        return status; /* a file that was named */
+    }
     if (!fb_is_ok(status)) {
         const char *path = options->path;
         const bool path_given = options->path_given;

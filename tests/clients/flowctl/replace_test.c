@@ -1,5 +1,3 @@
-#define _GNU_SOURCE /* mkdtemp */
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,9 +11,10 @@
 #include <cmocka.h>
 
 #include "clients/flowctl/replace.h"
+#include "tests/support/folder.h"
 
 struct world {
-    char folder[32];
+    char folder[FOLDER_BYTES];
     struct fb_arena arena;
 };
 
@@ -23,21 +22,22 @@ static int begin(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
 
-    snprintf(world->folder, sizeof(world->folder), "/tmp/replace-XXXXXX");
+    if (world == NULL) {
+        return -1;
+    }
     fb_arena_init(&world->arena, 0);
     *state = world;
-    return mkdtemp(world->folder) == NULL ? -1 : 0;
+    return folder_make(world->folder) ? 0 : -1;
 }
 
 static int end(void **state)
 {
     struct world *world = *state;
-    char command[64];
+    const bool removed = folder_remove(world->folder);
 
-    snprintf(command, sizeof(command), "rm -r %s", world->folder);
     fb_arena_finish(&world->arena);
     free(world);
-    return system(command);
+    return removed ? 0 : -1;
 }
 
 static const char *in(struct world *world, const char *name)

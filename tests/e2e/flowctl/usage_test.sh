@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+#
+# flowctl explains itself, and says what is wrong with what it is told.
+
+# shellcheck disable=SC1091,SC2154 # what is sourced sets $config and $state
+
+set -euo pipefail
+source "$(dirname "$0")/setup.sh"
+
+expect_code 0 flowctl --help
+for command in up down status health doctor import "tools ls" "tools call" calls drain "store check" \
+    "store backup"; do
+    expect_in "  $command " "$HOME/out"
+done
+expect_in "Exit codes" "$HOME/out"
+expect_in "--router" "$HOME/out"
+for command in up down status health doctor import "tools ls" "tools call" calls drain "store check" \
+    "store backup"; do
+    # shellcheck disable=SC2086 # two words are two arguments
+    expect_code 0 flowctl $command --help
+    expect_in "Usage: flowctl $command" "$HOME/out"
+done
+expect_code 0 flowctl help up
+expect_in "Usage: flowctl up" "$HOME/out"
+expect_code 0 flowctl --version
+expect_in "flowctl " "$HOME/out"
+
+expect_code 64 flowctl
+expect_code 64 flowctl docter
+expect_in 'did you mean "doctor"?' "$HOME/err"
+expect_code 64 flowctl tools
+expect_in '"flowctl tools ls", "flowctl tools call"' "$HOME/err"
+expect_code 64 flowctl tools lst
+expect_code 64 flowctl status extra
+expect_in "too many arguments" "$HOME/err"
+expect_code 64 flowctl tools call
+expect_in "an argument is missing" "$HOME/err"
+expect_code 64 flowctl status --jsn
+expect_in "did you mean --json?" "$HOME/err"
+expect_code 64 flowctl status --timeout soon
+expect_in "--timeout" "$HOME/err"
+expect_code 64 flowctl status --router nowhere
+expect_in "--router" "$HOME/err"
+expect_code 78 flowctl status --config "$HOME/no-such.json"
+expect_code 64 flowctl status --token-file "$HOME/no-such"
+
+# An error is JSON, too, where JSON was asked for.
+expect_code 69 flowctl status --json --router 127.0.0.1:1
+expect_json "$HOME/out" .error.code UNAVAILABLE
+expect_in "127.0.0.1:1" "$HOME/err"
+
+# What the file says holds unless an argument says otherwise.
+echo '{"flow": {"flowctl": {"router": "127.0.0.1:2", "joson": true}}}' >"$config"
+expect_code 69 flowctl status
+expect_in "127.0.0.1:2" "$HOME/err"
+expect_code 69 flowctl status --router 127.0.0.1:3
+expect_in "127.0.0.1:3" "$HOME/err"
+expect_code 0 flowctl doctor
+expect_in 'did you mean "json"?' "$HOME/out"
