@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "flowbalancer/v1/session_store.pb-c.h"
+#include "runtime/log/ration.h"
 #include "runtime/rpc/call.h"
 #include "services/session_store/engine.h"
 #include "services/session_store/hub.h"
@@ -167,6 +168,7 @@ struct session_store {
     struct returns *returns;
     struct hub watchers;           /* of sessions, by id */
     struct hub catalogue_watchers; /* all under one key */
+    struct fb_ration failures;     /* that are logged */
     bool closing;                  /* streams without an end are ended */
 };
 

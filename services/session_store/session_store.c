@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "runtime/base/text.h"
+#include "runtime/log/log.h"
 #include "services/session_store/returns.h"
 #include "services/session_store/serving.h"
+
+enum { FAILURE_REPEAT_MS = 10000 }; /* the same failure is logged again after so long */
 
 const struct fb_metric session_store_metrics[] = {
     [STORE_EVENTS] = {"flowbalancer_store_events_total", FB_COUNTER, "Events kept."},
@@ -50,6 +53,36 @@ const struct fb_rpc_service session_store_service = {
 
 /* --- operations --- */
 
+/* A refusal is its caller's business; what the store itself cannot do is its keeper's. */
+static bool is_ours(const struct engine_op *op)
+{
+    switch (op->status.code) {
+    case FB_UNAVAILABLE:
+    case FB_DATA_LOSS:
+    case FB_INTERNAL:
+        return true;
+    case FB_RESOURCE_EXHAUSTED:
+        return strcmp(op->reason, "disk-full") == 0;
+    default:
+        return false;
+    }
+}
+
+static void note_failure(struct session_store *store, const struct engine_op *op)
+{
+    struct fb_text why = fb_text_of(op->status.why);
+    uint64_t withheld;
+
+    fb_series_add(fb_metrics_series(store->config.metrics, STORE_REFUSED,
+                                    FB_LABELS(fb_code_name(op->status.code))),
+                  1);
+    if (is_ours(op) &&
+        fb_ration_pass(&store->failures, why, fb_loop_now_ms(store->loop), &withheld)) {
+        fb_log(FB_ERROR, "operation failed", fb_kv_status(op->status),
+               fb_kv_uint("withheld", withheld));
+    }
+}
+
 /* `work` is the first member of an operation, and that of struct asked. */
 static void came_back(struct fb_work *work)
 {
@@ -60,9 +93,7 @@ static void came_back(struct fb_work *work)
     fb_metrics_set(store->config.metrics, STORE_WATCHERS,
                    (int64_t)(store->watchers.count + store->catalogue_watchers.count));
     if (!fb_is_ok(asked->op.status)) {
-        fb_series_add(fb_metrics_series(store->config.metrics, STORE_REFUSED,
-                                        FB_LABELS(fb_code_name(asked->op.status.code))),
-                      1);
+        note_failure(store, &asked->op);
     }
     asked->answer(asked);
 }
@@ -185,6 +216,7 @@ struct session_store *session_store_create(struct fb_loop *loop, struct engine *
     store->config = *config;
     store->loop = loop;
     store->engine = engine;
+    store->failures = fb_ration_of(1, 5, FAILURE_REPEAT_MS, fb_loop_now_ms(loop));
     store->returns = returns_create(loop, came_back);
     if (store->returns == NULL) {
         session_store_destroy(store);

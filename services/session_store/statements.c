@@ -49,6 +49,11 @@ const char *const statements[STATEMENT_COUNT] = {
     [REQUEST_ADD] = "INSERT INTO request (session, id, append, first_sequence)"
                     " VALUES ($1, $2, $3, $4)",
     [REQUEST_PRUNE] = "DELETE FROM request WHERE session = $1 AND append <= $2",
+    [REQUEST_STRAY] = "SELECT session.id, request.id FROM request"
+                      " JOIN session ON session.key = request.session"
+                      " LEFT JOIN batch ON batch.session = request.session"
+                      " AND batch.first_sequence = request.first_sequence"
+                      " WHERE batch.session IS NULL",
     [SNAPSHOT_PUT] = "INSERT INTO snapshot (session, sequence, " BODY_COLUMNS ")"
                      " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (session) DO UPDATE SET"
                      " sequence = excluded.sequence, codec = excluded.codec,"

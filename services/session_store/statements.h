@@ -31,6 +31,7 @@ enum statement {
     REQUEST_FIND,
     REQUEST_ADD,
     REQUEST_PRUNE,
+    REQUEST_STRAY,
     SNAPSHOT_PUT,
     SNAPSHOT_READ,
     SNAPSHOT_ALL,

@@ -586,6 +586,16 @@ class Life(StoreTest):
         small.append(epoch, 1, "r3", b"fits")
         self.assertEqual([e.payload for e in small.load()[2]], [b"kept", b"fits"])
 
+    def test_a_disk_that_fails_is_unavailable_until_it_is_back(self):
+        epoch = self.store.acquire().epoch
+        self.store.append(epoch, 0, "r1", b"kept")
+        limit = ["prlimit", "--pid", str(self.store.process.pid)]
+        subprocess.run(limit + ["--fsize=4096:"], check=True)
+        self.refused(grpc.StatusCode.UNAVAILABLE, self.store.append, epoch, 1, "r2", b"x" * 9999)
+        subprocess.run(limit + ["--fsize=unlimited:"], check=True)
+        self.assertEqual(self.store.append(epoch, 1, "r2", b"x" * 9999).last_sequence, 2)
+        self.assertEqual(len(self.store.load()[2]), 2)
+
     def test_two_stores_never_share_a_file(self):
         second = subprocess.run(
             [os.path.join(os.environ["FB_BIN"], "flow-store"), "--listen",

@@ -155,6 +155,21 @@ static int check_sessions(struct checker *checker)
     return code;
 }
 
+/* Each request that is remembered leads to what it appended. */
+static int check_requests(struct checker *checker)
+{
+    sqlite3_stmt *statement = database_bind(checker->database, REQUEST_STRAY, "");
+    int code;
+
+    while ((code = next_row(checker, statement)) == SQLITE_ROW) {
+        finding(checker, "session %s: request %s leads to no event",
+                (const char *)sqlite3_column_text(statement, 0),
+                (const char *)sqlite3_column_text(statement, 1));
+    }
+    database_end(statement);
+    return code;
+}
+
 static int check_snapshots(struct checker *checker)
 {
     sqlite3_stmt *statement = database_bind(checker->database, SNAPSHOT_ALL, "");
@@ -234,9 +249,10 @@ static const struct stage {
     int (*run)(struct checker *checker); /* SQLITE_DONE when it came to its end */
     bool quick;                          /* also part of a quick check */
 } stages[] = {
-    {"structure", check_structure, true},  {"sessions", check_sessions, false},
-    {"snapshots", check_snapshots, false}, {"blobs", check_blobs, false},
-    {"catalogue", check_catalogue, false}, {"results", check_results, false},
+    {"structure", check_structure, true}, {"sessions", check_sessions, false},
+    {"requests", check_requests, false},  {"snapshots", check_snapshots, false},
+    {"blobs", check_blobs, false},        {"catalogue", check_catalogue, false},
+    {"results", check_results, false},
 };
 
 /* A damaged table is a finding and no reason to leave out the others. */
