@@ -1,9 +1,9 @@
 /*
- * Whatever a peer sends, a server and a channel on HTTP/2 end all their calls and connections and serve
- * the next peer.
+ * Whatever a peer sends, a server and a channel on HTTP/2 end all their calls and connections and
+ * serve the next peer.
  *
- * The first byte of the input says whom to talk to, and whether the rest is what is sent as it is or frames:
- * type, flags, stream and size by a byte each, then the payload.
+ * The first byte of the input says whom to talk to, and whether the rest is what is sent as it is
+ * or frames: type, flags, stream and size by a byte each, then the payload.
  */
 
 #include <assert.h>

@@ -169,7 +169,9 @@ static bool put_unsent(struct fb_h2_connection *connection)
     return true;
 }
 
-/* Puts what the shared buffer holds; the rest waits in the connection. True when all of it is out. */
+/*
+ * Puts what the shared buffer holds; the rest waits in the connection. True when all of it is out.
+ */
 static bool put_shared(struct fb_h2_connection *connection)
 {
     struct fb_h2_shared *shared = connection->shared;
@@ -484,17 +486,19 @@ static bool submit_settings(struct fb_h2_connection *connection)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, connection->terms.streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, /* no trees of a client's making */
     };
+    /* Without the last, large requests take turns: a client has no other way to say so. */
     const nghttp2_settings_entry client[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST_BYTES},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
+    const bool serves = connection->ops->server;
 
-    return nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE,
-                                   connection->ops->server ? server : client, 4) == 0 &&
+    return nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, serves ? server : client,
+                                   serves ? sizeof(server) / sizeof(server[0])
+                                          : sizeof(client) / sizeof(client[0])) == 0 &&
            nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE, 0,
                                                  CONNECTION_WINDOW_BYTES) == 0;
 }

@@ -4,8 +4,8 @@
 /*
  * connection: a socket (perhaps with TLS) and the HTTP/2 session on it.
  *
- * Reads when there is something, writes once at the end of a round, watches over silence. Who it is for is
- * the owner's: a listener or a channel embeds it and is told by the ops.
+ * Reads when there is something, writes once at the end of a round, watches over silence. Who it is
+ * for is the owner's: a listener or a channel embeds it and is told by the ops.
  */
 
 #include <stdbool.h>
@@ -100,8 +100,8 @@ struct fb_h2_connection {
 };
 
 /*
- * Takes `fd` and `tls` and begins: in CONNECTING when a connect is under way, else with TLS or the session. Failures
- * are told by `closed`, which may come before it returns.
+ * Takes `fd` and `tls` and begins: in CONNECTING when a connect is under way, else with TLS or the
+ * session. Failures are told by `closed`, which may come before it returns.
  */
 void fb_h2_connection_start(struct fb_h2_connection *connection,
                             const struct fb_h2_connection_ops *ops, struct fb_h2_shared *shared,

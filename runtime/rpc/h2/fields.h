@@ -46,8 +46,8 @@ enum fb_h2_encoding { FB_H2_IDENTITY, FB_H2_GZIP, FB_H2_UNKNOWN_ENCODING };
 enum fb_h2_encoding fb_h2_encoding_of(struct fb_text name);
 
 /*
- * Adds a custom field that came: "-bin" values are split at commas and decoded. INVALID_ARGUMENT for what
- * is not base64, otherwise as fb_metadata_add.
+ * Adds a custom field that came: "-bin" values are split at commas and decoded. INVALID_ARGUMENT
+ * for what is not base64, otherwise as fb_metadata_add.
  */
 struct fb_status fb_h2_metadata_take(struct fb_metadata *metadata, struct fb_arena *arena,
                                      struct fb_text name, struct fb_text value);
@@ -60,12 +60,15 @@ struct fb_status fb_h2_metadata_take(struct fb_metadata *metadata, struct fb_are
         .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,          \
     }
 
-/* The same for a name that is a constant; what changes with every call should not fill the peer's table. */
+/*
+ * The same for a name that is a constant; what changes with every call should not fill the peer's
+ * table.
+ */
 nghttp2_nv fb_h2_field(const char *name, struct fb_text value, bool changes);
 
 /*
- * Writes metadata as fields, "-bin" values encoded into the arena; keys and values are borrowed. `out` has
- * room for metadata->count. False when the arena is exhausted.
+ * Writes metadata as fields, "-bin" values encoded into the arena; keys and values are borrowed.
+ * `out` has room for metadata->count. False when the arena is exhausted.
  */
 bool fb_h2_metadata_write(const struct fb_metadata *metadata, struct fb_arena *arena,
                           nghttp2_nv *out);

@@ -4,7 +4,8 @@
 /*
  * framing: gRPC messages in a stream of bytes.
  *
- * Each has a prefix of five bytes: whether it is compressed, and its size. It neither reads nor sends.
+ * Each has a prefix of five bytes: whether it is compressed, and its size. It neither reads nor
+ * sends.
  */
 
 #include <stdbool.h>
@@ -40,8 +41,8 @@ enum fb_h2_framed {
 
 /*
  * Takes bytes from `*data` (moving it on and lessening `*size`) up to the end of one message.
- * RESOURCE_EXHAUSTED for a message larger than `limit_bytes` or than memory, INTERNAL for a prefix that
- * is none.
+ * RESOURCE_EXHAUSTED for a message larger than `limit_bytes` or than memory, INTERNAL for a prefix
+ * that is none.
  */
 enum fb_h2_framed fb_h2_framing_next(struct fb_h2_framing *framing, uint32_t limit_bytes,
                                      const uint8_t **data, size_t *size,
@@ -58,8 +59,8 @@ void fb_h2_framing_finish(struct fb_h2_framing *framing);
 void fb_h2_prefix_write(uint8_t out[FB_H2_PREFIX_BYTES], uint32_t size);
 
 /*
- * Appends to `out` what a gzip member holds. RESOURCE_EXHAUSTED beyond `limit_bytes`, INTERNAL for what is
- * not exactly one gzip member.
+ * Appends to `out` what a gzip member holds. RESOURCE_EXHAUSTED beyond `limit_bytes`, INTERNAL for
+ * what is not exactly one gzip member.
  */
 struct fb_status fb_h2_gunzip(const uint8_t *data, size_t size, uint32_t limit_bytes,
                               struct fb_buffer *out);

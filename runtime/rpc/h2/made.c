@@ -56,7 +56,10 @@ static void release(struct fb_h2_shared *shared, struct fb_h2_made_call *made)
     fb_h2_stream_release(shared, &made->stream);
 }
 
-/* The owner knows. On a connection, the stream's close is waited for: the session still points to us. */
+/*
+ * The owner knows. On a connection, the stream's close is waited for: the session still points to
+ * us.
+ */
 static void let_go(struct fb_h2_shared *shared, struct fb_h2_made_call *made, uint32_t error)
 {
     made->over = true;

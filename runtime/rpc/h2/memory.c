@@ -16,7 +16,9 @@ struct fb_h2_piece {
     max_align_t room[];
 };
 
-/* Under the address sanitizer pieces are not kept: it is to see who uses one that was given back. */
+/*
+ * Under the address sanitizer pieces are not kept: it is to see who uses one that was given back.
+ */
 static const size_t keep_bytes =
 #if defined(__SANITIZE_ADDRESS__)
     0;

@@ -4,7 +4,8 @@
 /*
  * memory: the small pieces that HTTP/2 sessions take and give back for every call.
  *
- * malloc's own cache of freed pieces is too short for many calls at once; these lists are not. One thread.
+ * malloc's own cache of freed pieces is too short for many calls at once; these lists are not. One
+ * thread.
  */
 
 #include <stddef.h>
@@ -24,7 +25,9 @@ struct fb_h2_memory {
     size_t free_bytes;
 };
 
-/* For nghttp2_session_server_new3 and its like; borrows `memory` for as long as the session lives. */
+/*
+ * For nghttp2_session_server_new3 and its like; borrows `memory` for as long as the session lives.
+ */
 nghttp2_mem fb_h2_memory_face(struct fb_h2_memory *memory);
 
 /* After the last session. */

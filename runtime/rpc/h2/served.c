@@ -12,8 +12,9 @@
 
 enum {
     HEADER_BYTES_MOST =
-        64 * 1024,    /* of one call, as HTTP/2 counts; beyond it is not even answered */
-    FIELDS_FIXED = 4, /* fields of an answer beside metadata */
+        64 * 1024,           /* of one call, as HTTP/2 counts; beyond it is not even answered */
+    FIELDS_FIXED = 4,        /* fields of an answer beside metadata */
+    LARGE_BYTES = 16 * 1024, /* more than a frame */
 };
 
 struct fb_h2_served_call {
@@ -31,6 +32,7 @@ struct fb_h2_served_call {
 
     /* of the answer */
     bool answered;            /* the response was submitted */
+    bool takes_turns;         /* its frames alternate with those of other large answers */
     bool early;               /* counted in home->early */
     const nghttp2_nv *ending; /* trailers */
     size_t ending_count;
@@ -254,14 +256,29 @@ static uint8_t *message_begin(struct fb_call *call, size_t size)
     return fb_h2_stream_begin(&of_call(call)->stream, size);
 }
 
+/* Large answers take turns frame by frame, so that small ones do not wait behind them. */
+static void take_turns(struct fb_h2_served_call *served)
+{
+    const nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+
+    served->takes_turns = true;
+    nghttp2_session_change_extpri_stream_priority(session_of(served), served->stream.id, &priority,
+                                                  1);
+}
+
 static size_t message_end(struct fb_call *call)
 {
     struct fb_h2_served_call *served = of_call(call);
+    size_t waiting;
 
     if (!served->answered && served->stream.id != 0) {
         submit_answer(served);
     }
-    return fb_h2_stream_commit(&served->stream);
+    waiting = fb_h2_stream_commit(&served->stream);
+    if (waiting > LARGE_BYTES && !served->takes_turns && served->stream.id != 0) {
+        take_turns(served);
+    }
+    return waiting;
 }
 
 static void end_answer(struct fb_h2_served_call *served, struct fb_status status)
@@ -475,6 +492,7 @@ static struct fb_h2_served_call *new_call(struct fb_h2_served_connection *home, 
     served->refuses_encoding = false;
     served->begun = false;
     served->answered = false;
+    served->takes_turns = false;
     served->early = false;
     served->ending = NULL;
     served->ending_count = 0;

@@ -10,7 +10,9 @@
 
 struct fb_h2_served_connection;
 
-/* One of a listener's; it leaves the list when it is closed and frees itself after its last call. */
+/*
+ * One of a listener's; it leaves the list when it is closed and frees itself after its last call.
+ */
 struct fb_h2_served_connection {
     struct fb_h2_connection connection; /* first */
     struct fb_listener *listener;

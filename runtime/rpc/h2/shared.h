@@ -4,9 +4,9 @@
 /*
  * shared: what all listeners and channels of one loop use together.
  *
- * One buffer to read into and one to write from, as only one connection is at work at a time; and the
- * calls that ended, to be used again with their warm arenas. On the loop's thread, but for acquire and
- * release.
+ * One buffer to read into and one to write from, as only one connection is at work at a time; and
+ * the calls that ended, to be used again with their warm arenas. On the loop's thread, but for
+ * acquire and release.
  */
 
 #include <stddef.h>
@@ -50,8 +50,8 @@ struct fb_h2_shared *fb_h2_shared_acquire(struct fb_loop *loop);
 void fb_h2_shared_release(struct fb_h2_shared *shared);
 
 /*
- * Brackets whatever may end a call: a call that ends inside keeps its memory until the outermost leave, so
- * that whoever is on the stack may still look at it.
+ * Brackets whatever may end a call: a call that ends inside keeps its memory until the outermost
+ * leave, so that whoever is on the stack may still look at it.
  */
 void fb_h2_enter(struct fb_h2_shared *shared);
 void fb_h2_leave(struct fb_h2_shared *shared);

@@ -257,7 +257,10 @@ void fb_h2_stream_reset(struct fb_h2_stream *stream, uint32_t error)
     }
 }
 
-/* Says how much the next frame may take; the bytes are copied once, by send_data, to where they go out. */
+/*
+ * Says how much the next frame may take; the bytes are copied once, by send_data, to where they go
+ * out.
+ */
 static ssize_t read_out(nghttp2_session *session, int32_t stream_id, uint8_t *buffer, size_t length,
                         uint32_t *data_flags, nghttp2_data_source *source, void *connection)
 {
@@ -289,7 +292,10 @@ nghttp2_data_provider fb_h2_stream_provider(struct fb_h2_stream *stream)
     return (nghttp2_data_provider){.source = {.ptr = stream}, .read_callback = read_out};
 }
 
-/* Keeps count of how far into a message we are. The queue holds whole messages, so each prefix is there. */
+/*
+ * Keeps count of how far into a message we are. The queue holds whole messages, so each prefix is
+ * there.
+ */
 static void advance(struct fb_h2_stream *stream, size_t length)
 {
     while (length > 0) {
@@ -390,7 +396,9 @@ static void tell_message(struct fb_h2_stream *stream, const struct fb_h2_message
                          false);
 }
 
-/* Peers that begin many large messages and end none get no more memory than a few whole ones would. */
+/*
+ * Peers that begin many large messages and end none get no more memory than a few whole ones would.
+ */
 static bool share_allows(struct fb_h2_stream *stream)
 {
     struct fb_h2_connection *connection = stream->connection;

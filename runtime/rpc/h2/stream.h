@@ -4,8 +4,8 @@
 /*
  * stream: the bytes of one call, both ways, on one connection.
  *
- * What served and made calls have in common: the queue of what is to be sent, the reassembly of what
- * comes, and reading that can be paused. Embedded in the call; the ops find the way back.
+ * What served and made calls have in common: the queue of what is to be sent, the reassembly of
+ * what comes, and reading that can be paused. Embedded in the call; the ops find the way back.
  */
 
 #include <stdbool.h>
@@ -28,7 +28,10 @@ struct fb_h2_stream_ops {
     size_t offset; /* of the stream in its call, which was allocated by calloc */
     struct fb_arena *(*arena)(struct fb_h2_stream *stream);
 
-    /* A message came; unless `whole` its bytes are in buffers of ours and may be kept by fb_h2_stream_keep. */
+    /*
+     * A message came; unless `whole` its bytes are in buffers of ours and may be kept by
+     * fb_h2_stream_keep.
+     */
     void (*message)(struct fb_h2_stream *stream, const uint8_t *data, size_t size, bool whole);
     /* All messages have been told and the peer will send no more. */
     void (*ended)(struct fb_h2_stream *stream);
@@ -79,7 +82,10 @@ struct fb_h2_stream {
     bool dead;
 };
 
-/* A call of the pool with all zero but arena, buffers and list fields; else a new one. NULL without memory. */
+/*
+ * A call of the pool with all zero but arena, buffers and list fields; else a new one. NULL without
+ * memory.
+ */
 void *fb_h2_stream_take(struct fb_h2_shared *shared, const struct fb_h2_stream_ops *ops,
                         size_t call_bytes);
 

@@ -20,12 +20,17 @@ struct fb_h2_tls;
 /* Whether the config asks for TLS. */
 bool fb_h2_tls_wanted(const struct fb_tls_config *config, bool server);
 
-/* INVALID_ARGUMENT names the file that cannot be read or does not fit; `why` is written to `text`. */
+/*
+ * INVALID_ARGUMENT names the file that cannot be read or does not fit; `why` is written to `text`.
+ */
 struct fb_status fb_h2_tls_open(const struct fb_tls_config *config, bool server, char *text,
                                 size_t room, struct fb_h2_tls **tls);
 void fb_h2_tls_close(struct fb_h2_tls *tls);
 
-/* For a socket that stays the caller's. `host` is whom a client wants (a name or an IP). NULL without memory. */
+/*
+ * For a socket that stays the caller's. `host` is whom a client wants (a name or an IP). NULL
+ * without memory.
+ */
 SSL *fb_h2_tls_begin(struct fb_h2_tls *tls, int fd, const char *host);
 void fb_h2_tls_end(SSL *ssl);
 

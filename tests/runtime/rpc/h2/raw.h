@@ -4,8 +4,8 @@
 /*
  * raw: the other end of a connection, byte by byte, as no HTTP/2 library would let one be.
  *
- * It writes frames exactly as asked and reads those that come; while it waits it turns the loop on which
- * what is tested lives. Every wait has one deadline, after which the test fails.
+ * It writes frames exactly as asked and reads those that come; while it waits it turns the loop on
+ * which what is tested lives. Every wait has one deadline, after which the test fails.
  */
 
 #include <stdbool.h>

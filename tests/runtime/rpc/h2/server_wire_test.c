@@ -860,6 +860,37 @@ static void a_slow_reader_stops_the_handler_at_the_high_mark(void **state)
     expect_trailers(1, "0");
 }
 
+static void a_small_answer_does_not_wait_behind_a_large_one(void **state)
+{
+    static uint8_t request[60004] = {'\n', 0xe0, 0xd4, 0x03}; /* 60,000 bytes */
+    struct raw *raw = &world.raw;
+    size_t large = 0;
+
+    (void)state;
+    raw_hello(raw);
+    raw_setting(raw, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20);
+    raw_window(raw, 0, 1 << 20);
+    raw_settle(raw);
+    raw_request(raw, 1, echo, NULL, NULL);
+    for (size_t at = 0; at < sizeof(request); at += 12000) {
+        const size_t size = sizeof(request) - at < 12000 ? sizeof(request) - at : 12000;
+        uint8_t part[12005] = {0, 0, 0, 0xea, 0x64}; /* 60,004 */
+
+        memcpy(part + (at == 0 ? 5 : 0), request + at, size);
+        raw_send(raw, RAW_DATA, at + size == sizeof(request) ? RAW_END_STREAM : 0, 1, part,
+                 size + (at == 0 ? 5 : 0));
+    }
+    raw_request(raw, 3, echo, NULL, NULL);
+    raw_message(raw, 3, RAW_END_STREAM, hello, 7);
+    do {
+        assert_true(raw_find(raw, RAW_DATA, 0));
+        large += raw->frame.stream == 1 ? raw->frame.size : 0;
+    } while (raw->frame.stream != 3);
+    assert_true(large < sizeof(request)); /* some of it is still to come */
+    expect_trailers(3, "0");
+    expect_trailers(1, "0");
+}
+
 static void a_window_that_overflows_is_a_flow_control_error(void **state)
 {
     (void)state;
@@ -1338,6 +1369,7 @@ int main(void)
         TEST(an_answer_waits_for_a_window),
         TEST(settings_that_shrink_a_window_in_mid_answer_are_obeyed),
         TEST(a_slow_reader_stops_the_handler_at_the_high_mark),
+        TEST(a_small_answer_does_not_wait_behind_a_large_one),
         TEST(a_window_that_overflows_is_a_flow_control_error),
         TEST(a_window_of_a_stream_that_overflows_resets_it),
         TEST(a_client_is_held_back_while_the_handler_pauses),
