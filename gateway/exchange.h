@@ -18,8 +18,10 @@
 
 /* The answers to an array of messages, gathered to be one line. */
 struct batch {
-    size_t unanswered; /* and one more while the array is being read */
+    bool reading; /* the array is not yet at its end */
+    size_t unanswered;
     struct fb_buffer answers;
+    struct batch *next_done;
 };
 
 /* Where an answer goes. */
@@ -88,6 +90,7 @@ struct mcp {
         *exchanges; /* newest first; answered ones whose call has not ended are here too */
     size_t unanswered;
     size_t unanswered_bytes;
+    struct batch *done_batches;
 
     /* the answer that is being written */
     size_t mark; /* where it began */

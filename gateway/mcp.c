@@ -68,9 +68,10 @@ static void end_line(struct mcp *mcp)
     mcp->output.written(mcp->output.arg);
 }
 
-static void batch_release(struct mcp *mcp, struct batch *batch)
+/* Says what was answered, if that is all. */
+static void batch_finish(struct mcp *mcp, struct batch *batch)
 {
-    if (--batch->unanswered > 0) {
+    if (batch->reading || batch->unanswered > 0) {
         return;
     }
     if (batch->answers.size > 0) {
@@ -85,7 +86,25 @@ static void batch_release(struct mcp *mcp, struct batch *batch)
         }
     }
     fb_buffer_finish(&batch->answers);
-    free(batch);
+    batch->next_done = mcp->done_batches;
+    mcp->done_batches = batch;
+}
+
+/* Between two lines, when nobody refers to them any more. */
+static void free_done_batches(struct mcp *mcp)
+{
+    while (mcp->done_batches != NULL) {
+        struct batch *batch = mcp->done_batches;
+
+        mcp->done_batches = batch->next_done;
+        free(batch);
+    }
+}
+
+static void batch_release(struct mcp *mcp, struct batch *batch)
+{
+    batch->unanswered--;
+    batch_finish(mcp, batch);
 }
 
 static struct fb_buffer *begin_answer(struct mcp *mcp, const struct reply *reply)
@@ -491,12 +510,13 @@ static void many_messages(struct mcp *mcp, struct fb_text text, int64_t now_ms)
         refuse(mcp, &nobody, JSONRPC_INTERNAL_ERROR, "out of memory");
         return;
     }
-    batch->unanswered = 1;
+    batch->reading = true;
     walk = fb_json_walk(text);
     while (fb_json_next(&walk)) {
         one_message(mcp, walk.value, batch, now_ms);
     }
-    batch_release(mcp, batch);
+    batch->reading = false;
+    batch_finish(mcp, batch);
 }
 
 void mcp_line(struct mcp *mcp, struct fb_text line, int64_t now_ms)
@@ -505,6 +525,7 @@ void mcp_line(struct mcp *mcp, struct fb_text line, int64_t now_ms)
     size_t offset = 0;
     struct fb_status status = fb_json_check(line, JSONRPC_DEPTH, &offset);
 
+    free_done_batches(mcp);
     if (!fb_is_ok(status)) {
         const char *why =
             fb_arena_printf(&mcp->scratch, "not JSON at byte %zu: %s", offset, status.why);
@@ -571,6 +592,7 @@ void mcp_destroy(struct mcp *mcp)
     }
     mcp_cancel_all(mcp);
     changes_destroy(mcp->changes);
+    free_done_batches(mcp);
     fb_arena_finish(&mcp->scratch);
     free((void *)(uintptr_t)mcp->server_info.data);
     free(mcp);

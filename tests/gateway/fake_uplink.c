@@ -9,7 +9,7 @@
 
 #include "flowbalancer/v1/mcp.pb-c.h"
 
-static struct uplink_call *call(void *self, const struct uplink_plan *plan)
+static struct uplink_call *make_call(void *self, const struct uplink_plan *plan)
 {
     struct fake_uplink *fake = self;
     struct uplink_call *made = &fake->calls[fake->count];
@@ -57,7 +57,7 @@ static void hold(void *self, bool on)
 struct uplink fake_uplink(struct fake_uplink *fake)
 {
     memset(fake, 0, sizeof(*fake));
-    return (struct uplink){.self = fake, .call = call, .cancel = cancel, .hold = hold};
+    return (struct uplink){.self = fake, .call = make_call, .cancel = cancel, .hold = hold};
 }
 
 void fake_uplink_finish(struct fake_uplink *fake)
@@ -67,26 +67,26 @@ void fake_uplink_finish(struct fake_uplink *fake)
     }
 }
 
-void fake_say(struct uplink_call *made, const ProtobufCMessage *message)
+void fake_say(struct uplink_call *call, const ProtobufCMessage *message)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     uint8_t *bytes = malloc(size + 1);
 
     assert_non_null(bytes);
-    assert_true(made->open);
+    assert_true(call->open);
     protobuf_c_message_pack(message, bytes);
-    made->events->on_message(made->arg, bytes, size);
+    call->events->on_message(call->arg, bytes, size);
     free(bytes);
 }
 
-void fake_end(struct uplink_call *made, struct fb_status status, const char *reason,
+void fake_end(struct uplink_call *call, struct fb_status status, const char *reason,
               int64_t retry_ms)
 {
     struct failure end = {.status = status, .reason = fb_text_of(reason), .retry_ms = retry_ms};
 
-    assert_true(made->open);
-    made->open = false;
-    made->events->on_end(made->arg, &end);
+    assert_true(call->open);
+    call->open = false;
+    call->events->on_end(call->arg, &end);
 }
 
 static ProtobufCBinaryData bytes_of(const char *json)
@@ -94,7 +94,7 @@ static ProtobufCBinaryData bytes_of(const char *json)
     return (ProtobufCBinaryData){.len = strlen(json), .data = (uint8_t *)(uintptr_t)json};
 }
 
-void fake_result(struct uplink_call *made, const char *json)
+void fake_result(struct uplink_call *call, const char *json)
 {
     Flowbalancer__V1__CallToolEvent event = FLOWBALANCER__V1__CALL_TOOL_EVENT__INIT;
     Flowbalancer__V1__CallResult result = FLOWBALANCER__V1__CALL_RESULT__INIT;
@@ -102,10 +102,10 @@ void fake_result(struct uplink_call *made, const char *json)
     result.result_json = bytes_of(json);
     event.event_case = FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_RESULT;
     event.result = &result;
-    fake_say(made, &event.base);
+    fake_say(call, &event.base);
 }
 
-void fake_progress(struct uplink_call *made, const char *json)
+void fake_progress(struct uplink_call *call, const char *json)
 {
     Flowbalancer__V1__CallToolEvent event = FLOWBALANCER__V1__CALL_TOOL_EVENT__INIT;
     Flowbalancer__V1__Progress progress = FLOWBALANCER__V1__PROGRESS__INIT;
@@ -113,10 +113,10 @@ void fake_progress(struct uplink_call *made, const char *json)
     progress.params_json = bytes_of(json);
     event.event_case = FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_PROGRESS;
     event.progress = &progress;
-    fake_say(made, &event.base);
+    fake_say(call, &event.base);
 }
 
-void fake_log(struct uplink_call *made, const char *json)
+void fake_log(struct uplink_call *call, const char *json)
 {
     Flowbalancer__V1__CallToolEvent event = FLOWBALANCER__V1__CALL_TOOL_EVENT__INIT;
     Flowbalancer__V1__LogMessage log = FLOWBALANCER__V1__LOG_MESSAGE__INIT;
@@ -124,5 +124,5 @@ void fake_log(struct uplink_call *made, const char *json)
     log.params_json = bytes_of(json);
     event.event_case = FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_LOG;
     event.log = &log;
-    fake_say(made, &event.base);
+    fake_say(call, &event.base);
 }
