@@ -1,6 +1,6 @@
 #define _GNU_SOURCE /* memmem */
 
-#include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -31,7 +31,8 @@
 enum {
     PATIENCE_MS = 60000,
     CALLERS = 8,
-    ROUNDS = 20,
+    ROUNDS = 20, /* unless told otherwise */
+    ROUNDS_MOST = 100000,
     CALLS_PER_ROUND = 100, /* that must succeed after each kill */
     LOG_BYTES = 1 << 20
 };
@@ -39,6 +40,8 @@ enum {
 enum { SUPERVISOR, STORE, ROUTER, WORKER, GUARD, SERVER, PROGRAMS };
 
 static char *programs[PROGRAMS]; /* their paths, in this order */
+
+static long rounds = ROUNDS;
 
 static struct fb_loop *loop;
 static struct fb_channel *channel;
@@ -253,12 +256,55 @@ static pid_t pid_of(const char *name)
     return found == NULL ? 0 : (pid_t)strtol(found + strlen("\"pid\":"), NULL, 10);
 }
 
+/* A living child of a process; 0 when it has none. */
+static pid_t child_of(pid_t parent)
+{
+    DIR *proc = opendir("/proc");
+    const struct dirent *entry;
+    pid_t child = 0;
+
+    assert_non_null(proc);
+    while (child == 0 && (entry = readdir(proc)) != NULL) {
+        char path[64];
+        char line[512] = "";
+        const char *end;
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%.20s/stat", entry->d_name);
+        file = fopen(path, "re");
+        if (file == NULL) {
+            continue;
+        }
+        end = fgets(line, sizeof(line), file) == NULL ? NULL : strrchr(line, ')');
+        fclose(file);
+        if (end != NULL && end[2] != 'Z' && strtol(end + 3, NULL, 10) == parent) {
+            child = (pid_t)strtol(entry->d_name, NULL, 10);
+        }
+    }
+    closedir(proc);
+    return child;
+}
+
+/* "guard" is the worker's child, "server" is the guard's. */
+static pid_t find_program(const char *name)
+{
+    const bool server = strcmp(name, "server") == 0;
+    pid_t pid;
+
+    if (!server && strcmp(name, "guard") != 0) {
+        return pid_of(name);
+    }
+    pid = pid_of("worker-warm-0");
+    pid = pid == 0 ? 0 : child_of(pid);
+    return server && pid != 0 ? child_of(pid) : pid;
+}
+
 static void kill_program(const char *name)
 {
     const int64_t deadline_ms = fb_clock_ms() + PATIENCE_MS;
     pid_t pid;
 
-    while ((pid = pid_of(name)) == 0 || kill(pid, SIGKILL) != 0) {
+    while ((pid = find_program(name)) == 0 || kill(pid, SIGKILL) != 0) {
         assert_true(fb_clock_ms() < deadline_ms);
         fb_loop_turn(loop, 10);
     }
@@ -335,14 +381,16 @@ static void a_call_goes_through_the_suite_to_a_server_and_back(void **state)
 
 static void the_suite_recovers_from_the_kill_of_any_program_under_load(void **state)
 {
-    static const char *const victims[] = {"worker-warm-0", "router", "store", NULL};
+    static const char *const victims[] = {"worker-warm-0", "router", "store",
+                                          "guard",         "server", NULL};
+    enum { VICTIMS = sizeof(victims) / sizeof(victims[0]) };
 
     (void)state;
     start_suite();
     begin_calling();
     turn_until(&succeeded, CALLS_PER_ROUND);
-    for (int round = 0; round < ROUNDS; round++) {
-        const char *victim = victims[round % 4];
+    for (long round = 0; round < rounds; round++) {
+        const char *victim = victims[round % VICTIMS];
 
         if (victim != NULL) {
             kill_program(victim);
@@ -354,6 +402,8 @@ static void the_suite_recovers_from_the_kill_of_any_program_under_load(void **st
         turn_until(&succeeded, succeeded + CALLS_PER_ROUND);
     }
     end_calling();
+    print_message("%ld kills: %d calls succeeded, %d ended UNAVAILABLE, %d UNKNOWN\n", rounds,
+                  succeeded, failed_by_code[FB_UNAVAILABLE], failed_by_code[FB_UNKNOWN]);
     assert_int_equal(wrong, 0);
     for (int code = 0; code < FB_CODE_COUNT; code++) {
         /* What was lost says so: it did not run, or it may have run. */
@@ -376,8 +426,12 @@ int main(int argc, char **argv)
         SUITE_TEST(the_suite_recovers_from_the_kill_of_any_program_under_load),
     };
 
-    if (argc != PROGRAMS + 1) {
-        fprintf(stderr, "usage: %s <supervisor> <store> <router> <worker> <guard> <server>\n",
+    if (argc == PROGRAMS + 2) {
+        rounds = strtol(argv[PROGRAMS + 1], NULL, 10);
+    }
+    if (argc < PROGRAMS + 1 || argc > PROGRAMS + 2 || rounds < 1 || rounds > ROUNDS_MOST) {
+        fprintf(stderr,
+                "usage: %s <supervisor> <store> <router> <worker> <guard> <server> [rounds]\n",
                 argv[0]);
         return 2;
     }
