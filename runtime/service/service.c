@@ -506,6 +506,9 @@ static struct fb_status is_ready(void *context)
 {
     const struct fb_host *host = context;
 
+    if (host->phase != PHASE_SERVING) {
+        return fb_fail(FB_UNAVAILABLE, "it is shutting down");
+    }
     return host->ready;
 }
 

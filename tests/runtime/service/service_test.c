@@ -866,6 +866,29 @@ static void ops_shows_metrics_readiness_and_the_services_own_pages(void **state)
     end_program();
 }
 
+static void ops_says_that_a_draining_program_is_not_ready_but_alive(void **state)
+{
+    char answer[16384];
+    struct made made;
+    long port;
+
+    (void)state;
+    start("--listen", path_of("unix:", "s"), "--ops-listen", "127.0.0.1:0", "--drain", "5m",
+          "--hold", NULL);
+    port = strtol(strstr(wait_for_words("shows itself"), "port=") + 5, NULL, 10);
+    dial(path_of("unix:", "s"));
+    begin_open(&made);
+    assert_true(fb_child_signal(&program.child, SIGTERM));
+    wait_for_words("told to end");
+    get(port, "/readyz", answer, sizeof(answer));
+    shows(answer, " 503 ");
+    shows(answer, "shutting down");
+    get(port, "/healthz", answer, sizeof(answer));
+    shows(answer, " 200 ");
+    finish(&made);
+    wait_for_exit(0);
+}
+
 #define SERVICE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -895,6 +918,7 @@ int main(int argc, char **argv)
         SERVICE_TEST(an_unknown_setting_is_named_in_a_warning),
         SERVICE_TEST(questions_are_answered_on_standard_output_instead_of_a_start),
         SERVICE_TEST(ops_shows_metrics_readiness_and_the_services_own_pages),
+        SERVICE_TEST(ops_says_that_a_draining_program_is_not_ready_but_alive),
     };
 
     if (argc != 2) {
