@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -1151,6 +1152,7 @@ static void a_broken_connection_ends_its_calls_on_both_sides(void **state)
     assert_false(heard->not_run); /* it may have been */
     WAIT_FOR(echo.cancelled == 1);
     forget(heard);
+    WAIT_FOR(fb_channel_state(channel) != FB_CHANNEL_READY);
     heard = hear(UNARY);
     heard->plan.wait_for_ready = true;
     run(heard, REQUEST());
@@ -1366,6 +1368,43 @@ static void connections_are_bounded(void **state)
     run(heard, REQUEST());
     assert_ended(heard, FB_OK);
     forget(heard);
+}
+
+static void a_server_out_of_descriptors_recovers(void **state)
+{
+    enum { CLIENTS = 30 };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct rlimit before;
+    struct rlimit few;
+    int clients[CLIENTS];
+
+    (void)state;
+    serve_and_dial();
+    assert_int_equal(code_of_unary(), FB_OK);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_address + 5);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)clients[CLIENTS - 1] + 5;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(connect(clients[i], (const struct sockaddr *)&address, sizeof(address)),
+                         0);
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(code_of_unary(), FB_OK); /* who is connected is served on */
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        close(clients[i]);
+    }
+    fb_channel_destroy(channel);
+    channel = NULL;
+    dial();
+    assert_int_equal(code_of_unary(), FB_OK);
+    WAIT_FOR(fb_server_stats(server)->connections_open == 1);
 }
 
 /* --- where and who --- */
@@ -1772,6 +1811,7 @@ int conformance_run(const struct fb_transport *of_server, const struct fb_transp
         TEST(a_list_of_addresses_is_tried_in_turn),
         TEST(a_name_is_resolved),
         TEST(connections_are_bounded),
+        TEST(a_server_out_of_descriptors_recovers),
         TEST(a_unix_socket_is_ours_alone_and_tells_who_calls),
         TEST(a_dead_socket_is_replaced_and_a_living_one_is_not),
         TEST(what_is_no_socket_is_left_alone),
