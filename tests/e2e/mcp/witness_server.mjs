@@ -1,0 +1,22 @@
+// An MCP server that writes down what reached it: its start, and each cancellation.
+import fs from 'node:fs';
+
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
+import { z } from 'zod';
+
+const notes = process.argv[2];
+const note = (text) => fs.appendFileSync(notes, `${text}\n`);
+const server = new McpServer({ name: 'witness', version: '1' });
+
+server.registerTool('wait', { description: 'Answers only when it is cancelled, and then to nobody.', inputSchema: { key: z.string() } }, ({ key }, { signal }) => {
+  note(`waits ${key}`);
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      note(`cancelled ${key}`);
+      resolve({ content: [] });
+    });
+  });
+});
+note('started');
+await server.connect(new StdioServerTransport());
