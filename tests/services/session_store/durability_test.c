@@ -20,6 +20,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "services/session_store/codec.h"
 #include "services/session_store/schema/schema.h"
 
 #define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -259,6 +260,72 @@ static void a_missing_event_is_data_loss_and_a_finding(void **state)
     world_open(world);
     count_events(world->engine, "s", &code);
     assert_int_equal(code, FB_DATA_LOSS);
+}
+
+/* A session with a snapshot, a blob, an entry of the catalogue and a result. */
+static void put_one_of_each(struct engine *engine)
+{
+    struct engine_put_snapshot snapshot = {.op = {.kind = ENGINE_PUT_SNAPSHOT},
+                                           .session_id = "s",
+                                           .epoch = must_acquire(engine, "s", "w"),
+                                           .sequence = 1,
+                                           .data = bytes_of("snapshot")};
+    struct engine_put_blob blob = {
+        .op = {.kind = ENGINE_PUT_BLOB}, .scope = "", .data = bytes_of("blob")};
+    struct engine_put_catalogue entry = {
+        .op = {.kind = ENGINE_PUT_CATALOGUE},
+        .entry = {.server = "git", .kind = 1, .content = bytes_of("entry")}};
+    struct engine_put_result result = {.op = {.kind = ENGINE_PUT_RESULT},
+                                       .scope = "",
+                                       .key = bytes_of("key"),
+                                       .value = bytes_of("result"),
+                                       .ttl_ms = 1000};
+    struct engine_op *const ops[] = {&snapshot.op, &blob.op, &entry.op, &result.op};
+
+    must_append(engine, "s", snapshot.epoch, 0, "r1", TEXTS("event"));
+    codec_sha256(blob.data, blob.sha256);
+    for (size_t i = 0; i < 4; i++) {
+        op_do(engine, ops[i]);
+        assert_int_equal(ops[i]->status.code, FB_OK);
+        op_finish(ops[i]);
+    }
+}
+
+static void damage_in_any_table_is_found(void **state)
+{
+    static const struct damage {
+        const char *sql;
+        int64_t findings;
+    } damages[] = {
+        {"UPDATE snapshot SET body = zeroblob(LENGTH(body))", 1},
+        {"UPDATE snapshot SET sequence = 7", 1},
+        {"UPDATE blob SET body = zeroblob(LENGTH(body))", 1},
+        {"UPDATE blob SET sha256 = zeroblob(32)", 1},
+        {"UPDATE catalogue SET body = zeroblob(LENGTH(body))", 1},
+        {"UPDATE catalogue SET server = 'time'", 1},
+        {"UPDATE result SET body = zeroblob(LENGTH(body))", 1},
+        {"UPDATE result SET scope = 'another'", 1},
+        {"UPDATE batch SET raw_bytes = 1", 1},
+        {"UPDATE batch SET codec = 1", 1},
+        {"UPDATE batch SET last_sequence = 2", 2},
+        {"UPDATE session SET last_sequence = 2", 1},
+        {"UPDATE session SET id = 'other'", 2},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+        struct world damaged;
+
+        world_init(&damaged);
+        world_open(&damaged);
+        put_one_of_each(damaged.engine);
+        assert_int_equal(findings_of(damaged.engine), 0);
+        world_close(&damaged);
+        sql_do(damaged.path, damages[i].sql);
+        world_open(&damaged);
+        print_message("%s\n", damages[i].sql);
+        assert_int_equal(findings_of(damaged.engine), damages[i].findings);
+        world_finish(&damaged);
+    }
 }
 
 static void a_file_with_a_broken_page_is_found_out_and_does_no_harm(void **state)
@@ -852,6 +919,67 @@ static void ask_for_a_second(struct engine_backup *backup)
     }
 }
 
+static void note_stage(struct engine_check *check, const char *stage)
+{
+    (void)check;
+    print_message("stage: %s\n", stage);
+}
+
+static void fail_on_finding(struct engine_check *check, const char *finding)
+{
+    (void)check;
+    fail_msg("%s", finding);
+}
+
+static bool cancelled_at_once(struct engine_check *check)
+{
+    (void)check;
+    return true;
+}
+
+static bool cancelled_never(struct engine_check *check)
+{
+    (void)check;
+    return false;
+}
+
+static void a_check_can_be_cancelled_and_another_begun(void **state)
+{
+    struct world *world = *state;
+    struct engine_check check = {.op = {.kind = ENGINE_CHECK},
+                                 .on_stage = note_stage,
+                                 .on_finding = fail_on_finding,
+                                 .cancelled = cancelled_at_once};
+
+    world_open(world);
+    put_one_of_each(world->engine);
+    op_do(world->engine, &check.op);
+    assert_int_equal(check.op.status.code, FB_CANCELLED);
+    op_finish(&check.op);
+    assert_int_equal(findings_of(world->engine), 0);
+}
+
+static void a_quick_check_looks_at_the_structure_alone(void **state)
+{
+    struct world *world = *state;
+    struct engine_check check = {.op = {.kind = ENGINE_CHECK},
+                                 .quick = true,
+                                 .on_stage = note_stage,
+                                 .on_finding = fail_on_finding,
+                                 .cancelled = cancelled_never};
+
+    world_open(world);
+    put_one_of_each(world->engine);
+    world_close(world);
+    sql_do(world->path, "UPDATE batch SET body = zeroblob(LENGTH(body))");
+    world_open(world);
+    op_do(world->engine, &check.op);
+    assert_int_equal(check.op.status.code, FB_OK);
+    assert_int_equal(check.sessions, 0);
+    assert_int_equal(check.schema_version, 2);
+    op_finish(&check.op);
+}
+
 static void a_check_during_a_backup_is_told_to_wait(void **state)
 {
     struct world *world = *state;
@@ -884,6 +1012,7 @@ int main(void)
         TEST(a_file_of_version_1_is_brought_to_the_newest_with_all_it_holds),
         TEST(a_changed_event_is_data_loss_and_a_finding),
         TEST(a_missing_event_is_data_loss_and_a_finding),
+        TEST(damage_in_any_table_is_found),
         TEST(a_file_with_a_broken_page_is_found_out_and_does_no_harm),
         TEST(what_a_deleted_session_held_is_removed_in_time),
         TEST(expired_results_are_removed_in_time),
@@ -896,6 +1025,8 @@ int main(void)
         TEST(a_backup_never_overwrites),
         TEST(a_cancelled_backup_leaves_nothing),
         TEST(a_backup_to_nowhere_says_why),
+        TEST(a_check_can_be_cancelled_and_another_begun),
+        TEST(a_quick_check_looks_at_the_structure_alone),
         TEST(a_check_during_a_backup_is_told_to_wait),
     };
 
