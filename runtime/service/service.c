@@ -41,6 +41,7 @@ struct common {
     const char *tls_cert;
     const char *tls_key;
     const char *tls_ca;
+    const char *tls_server_name;
     bool tls_client_cert;
     const char *tokens;
     const char *token_file;
@@ -59,6 +60,8 @@ static const struct fb_option common_options[] = {
     {"tls_key", FB_OPTION_PATH, offsetof(struct common, tls_key), .help = "its private key (PEM)"},
     {"tls_ca", FB_OPTION_PATH, offsetof(struct common, tls_ca),
      .help = "certificates that we trust (PEM), of callers and of whom we call"},
+    {"tls_server_name", FB_OPTION_STRING, offsetof(struct common, tls_server_name),
+     .help = "name that whom we call must prove, instead of the host that is dialled"},
     {"tls_client_cert", FB_OPTION_BOOL, offsetof(struct common, tls_client_cert),
      .fallback = "true", .help = "with tls_ca: callers must show a certificate"},
     {"tokens", FB_OPTION_PATH, offsetof(struct common, tokens),
@@ -306,6 +309,7 @@ static struct fb_status open_secrets(struct fb_host *host)
         .ca_file = common->tls_ca,
         .cert_file = common->tls_cert,
         .key_file = common->tls_key,
+        .server_name = common->tls_server_name,
     };
     host->server_tls = host->client_tls;
     if ((common->tls_cert == NULL) != (common->tls_key == NULL)) {

@@ -17,7 +17,8 @@ static const struct fb_option worker_options[] = {
     {"store", FB_OPTION_ADDRESS, offsetof(struct worker_config, store),
      .help = "where flow-store is; without it the catalogue is in memory only"},
     {"advertise", FB_OPTION_ADDRESSES, offsetof(struct worker_config, advertise),
-     .help = "where routers reach this worker, if that is not where it listens"},
+     .help = "where routers reach this worker, if that is not where it listens; one that listens "
+             "everywhere is reached by its host name"},
     {"guard", FB_OPTION_PATH, offsetof(struct worker_config, guard),
      .help = "the program flow-guard, if it is elsewhere"},
     {"starts", FB_OPTION_INTEGER, offsetof(struct worker_config, starts), .fallback = "4",

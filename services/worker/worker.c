@@ -297,6 +297,24 @@ struct fb_status worker_create(const struct worker_config *config, struct fb_hos
     return status;
 }
 
+/* A worker that listens everywhere is reached by its host's name. */
+static const char *reachable(struct worker *w, const char *address)
+{
+    static const char *const everywhere[] = {"0.0.0.0:", "[::]:"};
+    char host[256] = "";
+    const char *named = NULL;
+
+    for (size_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]); i++) {
+        const size_t size = strlen(everywhere[i]);
+
+        if (strncmp(address, everywhere[i], size) == 0 &&
+            gethostname(host, sizeof(host) - 1) == 0 && host[0] != '\0') {
+            named = fb_arena_printf(&w->arena, "%s:%s", host, address + size);
+        }
+    }
+    return named == NULL ? address : named;
+}
+
 void worker_listening(struct worker *w)
 {
     struct fb_server *server = fb_host_server(w->host);
@@ -321,7 +339,7 @@ void worker_listening(struct worker *w)
         size_t count = 0;
 
         while (count < ADDRESSES_MOST && fb_server_address(server, count) != NULL) {
-            w->addresses[count] = fb_server_address(server, count);
+            w->addresses[count] = reachable(w, fb_server_address(server, count));
             count++;
         }
         w->advertised = (struct fb_strings){.items = w->addresses, .count = count};
