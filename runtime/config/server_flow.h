@@ -36,7 +36,7 @@ struct fb_server_flow {
     int64_t timeout_ms;         /* of a call without a deadline of its own */
     int64_t start_timeout_ms;   /* from start to the answered handshake */
     int64_t idle_timeout_ms;    /* an instance not used for so long is stopped; 0: the tier's */
-    int64_t max_line_bytes;     /* a longer line from the server ends the instance */
+    int64_t max_line_bytes;     /* a longer line is not read; the call it answers fails */
     struct fb_strings pass_env; /* variables handed through from the worker's environment */
 };
 

@@ -11,6 +11,7 @@
 #include "runtime/rpc/address.h"
 #include "runtime/rpc/message.h"
 #include "runtime/trace/trace.h"
+#include "services/worker/pool/resident.h"
 
 enum {
     ADDRESS_BYTES = 128,
@@ -24,6 +25,7 @@ enum {
     INTERVAL_MS = 1000, /* of heartbeats until the router has said */
     INTERVAL_LEAST_MS = 20,
     MESSAGE_MOST_BYTES = 64 * 1024,
+    MEASURE_MS = 5000, /* between two looks at the memory of instances */
 };
 
 /* What a router was told of a server's instance. */
@@ -34,6 +36,7 @@ struct told {
     uint32_t starts;
     bool has_room;
     int64_t pid;
+    int64_t resident_bytes;
 };
 
 struct target;
@@ -70,6 +73,8 @@ struct joins {
     struct link *links;
     size_t link_count;
     bool draining;
+    int64_t *resident_bytes; /* of each server's instance, as last measured */
+    int64_t measured_ms;     /* when that was */
 };
 
 #define OWNER_OF(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
@@ -100,7 +105,23 @@ static Flowbalancer__V1__InstanceState state_of(enum pool_state state)
     return FLOWBALANCER__V1__INSTANCE_STATE__INSTANCE_STATE_GONE;
 }
 
-static struct told told_of(const struct pool_report *report)
+/* Looks at the memory of all instances, if the last look is a while ago. */
+static void measure(struct joins *joins)
+{
+    const int64_t now_ms = now_of(joins);
+
+    if (joins->measured_ms != 0 && now_ms < joins->measured_ms + MEASURE_MS) {
+        return;
+    }
+    joins->measured_ms = now_ms;
+    for (size_t i = 0; i < joins->config.service->count; i++) {
+        const pid_t pid = pool_report(joins->config.service->pool, i).pid;
+
+        joins->resident_bytes[i] = pid == 0 ? 0 : resident_of_tree(pid);
+    }
+}
+
+static struct told told_of(const struct pool_report *report, int64_t resident_bytes)
 {
     return (struct told){
         .present = state_of(report->state) != FLOWBALANCER__V1__INSTANCE_STATE__INSTANCE_STATE_GONE,
@@ -109,13 +130,14 @@ static struct told told_of(const struct pool_report *report)
         .starts = report->starts,
         .has_room = report->has_room,
         .pid = report->pid,
+        .resident_bytes = report->pid == 0 ? 0 : resident_bytes,
     };
 }
 
 static bool differs(const struct told *a, const struct told *b)
 {
     return a->state != b->state || a->in_flight != b->in_flight || a->starts != b->starts ||
-           a->has_room != b->has_room || a->pid != b->pid;
+           a->has_room != b->has_room || a->pid != b->pid || a->resident_bytes != b->resident_bytes;
 }
 
 /* NULL when there is nothing new of it, or no memory. */
@@ -124,7 +146,7 @@ static Flowbalancer__V1__InstanceReport *report_server(struct link *link, size_t
 {
     const struct joins_config *config = &link->joins->config;
     const struct pool_report report = pool_report(config->service->pool, server);
-    const struct told now = told_of(&report);
+    const struct told now = told_of(&report, link->joins->resident_bytes[server]);
     struct told *before = &link->told[server];
     Flowbalancer__V1__InstanceReport *r;
 
@@ -148,6 +170,7 @@ static Flowbalancer__V1__InstanceReport *report_server(struct link *link, size_t
     r->in_flight = report.in_flight;
     r->warm = report.has_room;
     r->pid = report.pid;
+    r->resident_bytes = now.resident_bytes;
     r->starts = report.starts;
     return r;
 }
@@ -164,6 +187,7 @@ static Flowbalancer__V1__WorkerHeartbeat *heartbeat_of(struct link *link, struct
         return NULL;
     }
     flowbalancer__v1__worker_heartbeat__init(beat);
+    measure(link->joins);
     beat->in_flight = config->service->in_flight;
     beat->capacity = config->capacity;
     beat->draining = link->joins->draining;
@@ -177,6 +201,7 @@ static Flowbalancer__V1__WorkerHeartbeat *heartbeat_of(struct link *link, struct
         if (r != NULL) {
             reports[beat->n_instances++] = r;
         }
+        beat->resident_bytes += link->joins->resident_bytes[i];
     }
     return beat;
 }
@@ -512,7 +537,8 @@ struct joins *joins_create(const struct joins_config *config)
     }
     joins->config = *config;
     joins->targets = calloc(config->routers.count + 1, sizeof(*joins->targets));
-    if (joins->targets == NULL) {
+    joins->resident_bytes = calloc(config->service->count + 1, sizeof(*joins->resident_bytes));
+    if (joins->targets == NULL || joins->resident_bytes == NULL) {
         joins_destroy(joins);
         return NULL;
     }
@@ -544,6 +570,7 @@ void joins_destroy(struct joins *joins)
         }
     }
     free(joins->targets);
+    free(joins->resident_bytes);
     free(joins);
 }
 

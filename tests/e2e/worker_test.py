@@ -20,6 +20,7 @@ from contracts import Caller, messages
 pb = messages("flowbalancer/v1/mcp")
 context_pb = messages("flowbalancer/v1/context")
 registry_pb = messages("flowbalancer/v1/registry")
+store_pb = messages("flowbalancer/v1/session_store")
 health = messages("grpc/health/v1/health")
 
 DEADLINE = 60
@@ -91,6 +92,13 @@ class World:
         store = self.spawn("flow-store", "--listen", address, "--database", self.path("store.db"))
         serving(store, self.dial(address), "flowbalancer.v1.SessionStoreService")
         return store, address
+
+    def kept(self, address):
+        """The one entry of the catalogue, once the store has it."""
+        store = Caller(self.dial(address), store_pb, "SessionStoreService")
+        wait_until(lambda: len(list(store.GetCatalogue(store_pb.GetCatalogueRequest()))) == 1,
+                   "the entry")
+        return next(store.GetCatalogue(store_pb.GetCatalogueRequest())).entry
 
     def dial(self, address):
         channel = grpc.insecure_channel(address, OPTIONS)
@@ -298,6 +306,7 @@ class WorkerTest(unittest.TestCase):
         names = world.names(wait_ms=30000)
         self.assertEqual(len(names), 4)
         starts = world.noted("start")
+        world.kept(store)
         world.worker.kill()
         world.worker.wait(DEADLINE)
         world.start("--store", store)
@@ -312,12 +321,7 @@ class WorkerTest(unittest.TestCase):
         world.start("--store", address)
         names = world.names(wait_ms=30000)
         world.start_store()
-        store = Caller(world.dial(address), messages("flowbalancer/v1/session_store"),
-                       "SessionStoreService")
-        kept = messages("flowbalancer/v1/session_store")
-        wait_until(lambda: len(list(store.GetCatalogue(kept.GetCatalogueRequest()))) == 1,
-                   "the entry")
-        entry = next(store.GetCatalogue(kept.GetCatalogueRequest())).entry
+        entry = world.kept(address)
         self.assertEqual(entry.server, "growing")
         self.assertEqual(len(entry.items_json), len(names))
         self.assertEqual(entry.revision, "2025-11-25")
@@ -417,6 +421,7 @@ class JoinTest(unittest.TestCase):
             router.next(lambda r: any(i.state == registry_pb.INSTANCE_STATE_READY and i.warm
                                       for i in r.heartbeat.instances))
             router.next(lambda r: r.heartbeat.in_flight == 1)
+            router.next(lambda r: any(i.resident_bytes > 1000000 for i in r.heartbeat.instances))
         call.cancel()
         self.routers[0].next(lambda r: r.heartbeat.in_flight == 0)
 
