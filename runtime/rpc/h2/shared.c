@@ -6,7 +6,7 @@
 
 #include "runtime/rpc/h2/stream.h"
 
-enum { POOL_MOST = 512 }; /* calls kept of each kind */
+enum { POOL_BYTES = 1024 * 1024 }; /* that calls of each kind may hold while nobody needs them */
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fb_h2_shared *registry;
@@ -105,14 +105,14 @@ static void bury(struct fb_h2_shared *shared)
         const enum fb_h2_pool pool = stream->ops->pool;
 
         shared->dead = stream->next;
-        if (shared->pooled[pool] >= POOL_MOST) {
+        fb_h2_stream_recycle(stream);
+        if (shared->pooled_bytes[pool] + stream->pooled_bytes > POOL_BYTES) {
             fb_h2_stream_free(stream);
             continue;
         }
-        fb_h2_stream_recycle(stream);
         stream->next = shared->pools[pool];
         shared->pools[pool] = stream;
-        shared->pooled[pool]++;
+        shared->pooled_bytes[pool] += stream->pooled_bytes;
     }
 }
 

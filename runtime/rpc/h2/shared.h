@@ -36,9 +36,9 @@ struct fb_h2_shared {
 
     /* calls */
     struct fb_h2_stream *pools[FB_H2_POOLS]; /* to be used again */
-    size_t pooled[FB_H2_POOLS];
-    struct fb_h2_stream *dead; /* ended, perhaps still on somebody's stack */
-    unsigned inside;           /* how deep we are in our own functions */
+    size_t pooled_bytes[FB_H2_POOLS];        /* that they hold */
+    struct fb_h2_stream *dead;               /* ended, perhaps still on somebody's stack */
+    unsigned inside;                         /* how deep we are in our own functions */
 
     /* of the registry */
     unsigned users;

@@ -8,7 +8,9 @@
 
 enum {
     FIRST_OUT_BYTES = 512,
-    KEEP_BYTES = 16 * 1024,         /* of a buffer in a call that waits to be used again */
+    KEEP_BYTES = 16 * 1024, /* of a buffer in a call that waits to be used again */
+    SMALL_ARENA_BYTES = 2 * 1024,
+    CALL_BYTES = 4 * 1024,          /* of such a call itself with its arena, about */
     CONSUME_STEP_BYTES = 32 * 1024, /* the peer's window is topped up in steps of this */
 };
 
@@ -27,7 +29,7 @@ void *fb_h2_stream_take(struct fb_h2_shared *shared, const struct fb_h2_stream_o
 
     if (stream != NULL) {
         shared->pools[ops->pool] = stream->next;
-        shared->pooled[ops->pool]--;
+        shared->pooled_bytes[ops->pool] -= stream->pooled_bytes;
         stream->next = NULL;
         return call_of(stream);
     }
@@ -106,10 +108,10 @@ void fb_h2_stream_release(struct fb_h2_shared *shared, struct fb_h2_stream *stre
     shared->dead = stream;
 }
 
-/* Keeps a block, but not those of a rare large call. */
+/* Keeps its first block, but not the larger ones of a rare large call. */
 static void recycle_arena(struct fb_arena *arena)
 {
-    if (arena->used_bytes > KEEP_BYTES) {
+    if (arena->used_bytes > SMALL_ARENA_BYTES) {
         fb_arena_finish(arena);
     } else {
         fb_arena_reset(arena);
@@ -135,6 +137,7 @@ void fb_h2_stream_recycle(struct fb_h2_stream *stream)
     clean.held = stream->held;
     clean.inflated = stream->inflated;
     clean.kept = stream->kept;
+    clean.pooled_bytes = CALL_BYTES + clean.out_room + clean.framing.partial.room;
     *stream = clean;
 }
 

@@ -79,6 +79,7 @@ struct fb_h2_stream {
     /* lists */
     struct fb_h2_stream *next; /* of the connection's open streams; or pool; or the dead */
     struct fb_h2_stream **link;
+    size_t pooled_bytes; /* what it holds while in the pool */
     bool dead;
 };
 
