@@ -1,12 +1,12 @@
 #include "runtime/ops/ops.h"
 
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "runtime/ops/http_library.h"
 #include "runtime/rpc/address.h"
 #include "runtime/rpc/listening.h"
 
@@ -17,6 +17,8 @@ enum {
     PAGE_BYTES = 16 * 1024 * 1024,
     OWN_PAGES = 3
 };
+
+static const struct fb_http_library *http; /* since the first endpoint */
 
 struct fb_ops {
     struct fb_loop *loop;
@@ -63,7 +65,7 @@ static const char plain_text[] = "text/plain; charset=utf-8";
 
 const char *fb_ops_query(const struct fb_ops_call *call, const char *name)
 {
-    return MHD_lookup_connection_value(call->connection, MHD_GET_ARGUMENT_KIND, name);
+    return http->lookup_connection_value(call->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 /* --- our own pages --- */
@@ -119,19 +121,19 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     enum MHD_Result queued = MHD_NO;
 
     if (!body->failed) {
-        response = MHD_create_response_from_buffer(body->size, body->data, MHD_RESPMEM_MUST_FREE);
+        response = http->create_response_from_buffer(body->size, body->data, MHD_RESPMEM_MUST_FREE);
     }
     if (response == NULL) {
         fb_buffer_finish(body);
         return MHD_NO;
     }
-    if (MHD_add_response_header(response, "Content-Type", type) == MHD_YES &&
-        MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
-        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
-        (extra == NULL || MHD_add_response_header(response, extra_name, extra) == MHD_YES)) {
-        queued = MHD_queue_response(connection, status, response);
+    if (http->add_response_header(response, "Content-Type", type) == MHD_YES &&
+        http->add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
+        http->add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+        (extra == NULL || http->add_response_header(response, extra_name, extra) == MHD_YES)) {
+        queued = http->queue_response(connection, status, response);
     }
-    MHD_destroy_response(response);
+    http->destroy_response(response);
     return queued;
 }
 
@@ -196,7 +198,7 @@ static const struct fb_ops_page *find_page(const struct fb_ops *ops, const char 
 
 static const char *header(struct MHD_Connection *connection, const char *name)
 {
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    return http->lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
 /* Takes as long for a wrong token as for the right one. */
@@ -306,8 +308,8 @@ static void run(struct fb_ops *ops)
 {
     unsigned long long wait_ms = 0;
 
-    MHD_run(ops->daemon);
-    if (MHD_get_timeout(ops->daemon, &wait_ms) == MHD_YES) {
+    http->run(ops->daemon);
+    if (http->get_timeout(ops->daemon, &wait_ms) == MHD_YES) {
         fb_timer_set(ops->loop, &ops->timer, fb_loop_now_ms(ops->loop) + (int64_t)wait_ms, on_time);
     } else {
         fb_timer_clear(&ops->timer);
@@ -354,11 +356,11 @@ static bool start_daemon(struct fb_ops *ops)
     if (fd < 0) {
         return false;
     }
-    ops->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, ops,
-                                   MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-                                   (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                   (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-                                   (unsigned)CONNECTION_IDLE_S, MHD_OPTION_END);
+    ops->daemon = http->start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, ops,
+                                     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                                     (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                     (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                                     (unsigned)CONNECTION_IDLE_S, MHD_OPTION_END);
     if (ops->daemon == NULL) {
         close(fd);
     }
@@ -373,10 +375,14 @@ static struct fb_status begin(struct fb_ops *ops, const char *address)
     if (!fb_is_ok(status)) {
         return status;
     }
+    http = fb_http_library_open();
+    if (http == NULL) {
+        return fb_fail(FB_UNAVAILABLE, "libmicrohttpd.so.12, which serves pages, is not installed");
+    }
     if (!start_daemon(ops)) {
         return fb_fail(FB_UNAVAILABLE, "no room for an HTTP endpoint");
     }
-    info = MHD_get_daemon_info(ops->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    info = http->get_daemon_info(ops->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (info == NULL) {
         return fb_fail(FB_UNAVAILABLE, "no epoll for an HTTP endpoint");
     }
@@ -421,7 +427,7 @@ void fb_ops_close(struct fb_ops *ops)
     }
     fb_timer_clear(&ops->timer);
     if (ops->daemon != NULL) {
-        MHD_stop_daemon(ops->daemon);
+        http->stop_daemon(ops->daemon);
     }
     fb_listening_close(&ops->listening);
     free(ops->token);
