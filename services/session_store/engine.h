@@ -265,6 +265,7 @@ enum engine_catalogue_order {
     ENGINE_BY_KEY,     /* those after (after_server, after_digest, after_kind) */
 };
 
+/* OUT_OF_RANGE when after_version is beyond the last version. */
 struct engine_read_catalogue {
     struct engine_op op;
     /* asked */

@@ -326,6 +326,10 @@ class Watching(StoreTest):
 
 
 class Catalogue(StoreTest):
+    def test_watching_from_beyond_the_last_version_is_out_of_range(self):
+        self.refused(grpc.StatusCode.OUT_OF_RANGE, self.store.call.WatchCatalogue,
+                     pb.WatchCatalogueRequest(after_version=1), timeout=DEADLINE)
+
     def test_entries_come_back_as_they_went(self):
         entry = pb.CatalogueEntry(
             server="git", config_digest=bytes(range(32)), kind=pb.CATALOGUE_KIND_PROMPTS,

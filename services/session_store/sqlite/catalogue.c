@@ -170,6 +170,10 @@ int run_read_catalogue(struct database *database, struct engine_op *op)
     if (code != SQLITE_OK || read->entries == NULL) {
         return code != SQLITE_OK ? code : SQLITE_NOMEM;
     }
+    if (read->order == ENGINE_BY_VERSION && read->after_version > read->last_version) {
+        return operation_answer(
+            op, fb_fail(FB_OUT_OF_RANGE, "after_version: is beyond the last version"), "");
+    }
     if (read->order == ENGINE_BY_VERSION) {
         statement = database_bind(database, CATALOGUE_BY_VERSION, "i", read->after_version);
     } else {
