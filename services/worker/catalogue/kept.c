@@ -295,6 +295,9 @@ static void on_watch_end(struct fb_client_call *call, void *arg, const struct fb
     (void)call;
     k->watch = NULL;
     k->caught_up = false;
+    if (end->status.code == FB_OUT_OF_RANGE) {
+        k->seen_version = 0; /* the store is younger than what we saw: restored from a backup */
+    }
     missed(k, fb_is_ok(end->status) ? fb_fail(FB_UNAVAILABLE, "the store ended the watch")
                                     : end->status);
 }
