@@ -262,6 +262,7 @@ void serve_list_tools(struct fb_call *call, const ProtobufCMessage *message)
     }
     service->asked = true;
     mcp_service_fill(service);
+    pool_refresh_stale(service->pool); /* told to listeners if it brings something new */
     if (deadline_ms != INT64_MAX && until_ms > deadline_ms - MARGIN_MS) {
         until_ms = deadline_ms - MARGIN_MS;
     }

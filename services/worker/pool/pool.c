@@ -1,11 +1,14 @@
 #include "services/worker/pool/pool.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/json/scan.h"
 #include "runtime/log/log.h"
+#include "runtime/loop/descendants.h"
 #include "runtime/trace/trace.h"
 #include "services/worker/pool/admission.h"
 #include "services/worker/pool/instance.h"
@@ -17,9 +20,13 @@ enum {
     WAITING_MOST = 4096,
     ATTEMPTS_UNSENT = 3, /* for a call that never reached the server */
     ATTEMPTS_SENT = 2,   /* for one that may run twice */
-    REVIVALS_MOST = 5,   /* crashes in a row after which it is started again only when needed */
+    DOUBT_MS = 10000,    /* tools as new as this are not doubted because of an error */
+    SWEEP_MS = 20,       /* between two rounds against strays */
+    SWEEPS_MOST = 500,
+    REVIVALS_MOST = 5, /* crashes in a row after which it is started again only when needed */
 };
 
+enum { INVALID_PARAMS = -32602 };
 enum { NOT_EXECUTABLE = 126, NOT_FOUND = 127 }; /* flow-guard's exit codes */
 
 struct server {
@@ -32,8 +39,10 @@ struct server {
     bool not_found;
     char why[WHY_BYTES];
     uint32_t starts;
-    uint32_t open;   /* calls that it runs */
-    int64_t used_ms; /* when a call began or ended */
+    uint32_t open;    /* calls that it runs */
+    int64_t used_ms;  /* when a call began or ended */
+    int64_t read_ms;  /* when its tools were asked for last */
+    int64_t stale_ms; /* when they are too old, as it said with them */
 
     struct instance *instance; /* the one that all callers share */
     struct instance_plan plan;
@@ -53,6 +62,8 @@ struct pool {
     struct server *servers;
     struct admission admission;
     struct fb_timer timer; /* a place becomes free by time */
+    struct fb_timer sweeper;
+    uint32_t sweeps; /* rounds against strays so far */
     bool stopping;
     void (*done)(void *arg);
     void *done_arg;
@@ -62,6 +73,7 @@ struct pool {
 
 static void want(struct server *s, enum admission_need need);
 static void pump_calls(struct server *s);
+static void read_tools(struct server *s);
 static void admit(struct pool *pool);
 
 static int64_t now_of(const struct server *s)
@@ -198,6 +210,19 @@ static void call_lost(struct server *s, struct pool_call *call, bool unsent)
         POOL_MAY_HAVE_RUN);
 }
 
+/* An error that may mean that the tool is not there any more: the list is read again. */
+static void doubt_tools(struct server *s, struct fb_text error)
+{
+    struct fb_text code;
+    int64_t number;
+
+    if (fb_json_find(error, "code", &code) && fb_json_to_i64(code, &number) &&
+        number == INVALID_PARAMS && now_of(s) >= s->read_ms + DOUBT_MS &&
+        instance_is_ready(s->instance)) {
+        read_tools(s);
+    }
+}
+
 static void call_answered(struct session_request *request, const struct session_answer *how)
 {
     struct pool_call *call = OWNER_OF(struct pool_call, request, request);
@@ -217,6 +242,7 @@ static void call_answered(struct session_request *request, const struct session_
         end_call(call, &outcome);
         return;
     case SESSION_ERROR:
+        doubt_tools(s, how->body);
         outcome.end = POOL_ERROR;
         end_call(call, &outcome);
         return;
@@ -352,6 +378,8 @@ static void read_tools(struct server *s)
     const struct session_items none = {.count = 0};
 
     s->refresh = false;
+    s->read_ms = now_of(s);
+    s->stale_ms = INT64_MAX;
     if (session_has_list(session, SESSION_TOOLS)) {
         instance_list(s->instance, SESSION_TOOLS);
     } else {
@@ -412,6 +440,9 @@ static void on_listed(void *self, struct instance *instance, enum session_list l
     if (items->cut || items->skipped != 0) {
         fb_log(FB_WARN, "tools of a server were left out", fb_kv_str("server", s->is->name),
                fb_kv_uint("nameless", items->skipped), fb_kv_bool("too_many", items->cut));
+    }
+    if (items->ttl_ms > 0 && items->ttl_ms < INT64_MAX - now_of(s)) {
+        s->stale_ms = now_of(s) + items->ttl_ms;
     }
     s->pool->events->on_tools(s->pool->self, index_of(s), items,
                               session_server(instance_session(instance)));
@@ -490,6 +521,45 @@ static void tell_done(struct pool *pool)
     }
 }
 
+/*
+ * A guard that was killed could not end what it guarded: it has become ours, and is ended here, as
+ * is what is born meanwhile. The guards that live are spared, with all that they guard.
+ */
+static void on_sweep(struct fb_timer *timer)
+{
+    struct pool *pool = OWNER_OF(struct pool, sweeper, timer);
+    struct fb_loop *loop = pool->config.loop;
+    pid_t *spared = calloc(pool->config.count + 1, sizeof(*spared));
+    size_t count = 0;
+    size_t left;
+
+    if (spared == NULL) {
+        fb_timer_set(loop, &pool->sweeper, fb_loop_now_ms(loop) + SWEEP_MS, on_sweep);
+        return;
+    }
+    for (size_t i = 0; i < pool->config.count; i++) {
+        if (pool->servers[i].instance != NULL) {
+            spared[count++] = instance_pid(pool->servers[i].instance);
+        }
+    }
+    left = fb_descendants_signal(SIGKILL, spared, count);
+    fb_descendants_reap(spared, count);
+    free(spared);
+    pool->sweeps++;
+    if (left > 0 && pool->sweeps < SWEEPS_MOST) {
+        fb_timer_set(loop, &pool->sweeper, fb_loop_now_ms(loop) + SWEEP_MS, on_sweep);
+    } else if (left > 0) {
+        fb_log(FB_ERROR, "what a killed guard left behind cannot be ended",
+               fb_kv_uint("processes", left));
+    }
+}
+
+static void sweep(struct pool *pool)
+{
+    pool->sweeps = 0;
+    on_sweep(&pool->sweeper);
+}
+
 static void on_end(void *self, struct instance *instance, const struct instance_end *end)
 {
     struct server *s = self;
@@ -500,6 +570,9 @@ static void on_end(void *self, struct instance *instance, const struct instance_
     instance_destroy(instance);
     admission_leave(&pool->admission, &s->ticket);
     fb_timer_clear(&s->timer);
+    if (end->how.signal != 0) {
+        sweep(pool);
+    }
     if (pool->stopping) {
         become(s, POOL_IDLE);
         fail_waiting(s);
@@ -658,6 +731,7 @@ void pool_destroy(struct pool *pool)
         return;
     }
     fb_timer_clear(&pool->timer);
+    fb_timer_clear(&pool->sweeper);
     for (size_t i = 0; pool->servers != NULL && i < pool->config.count; i++) {
         fb_timer_clear(&pool->servers[i].timer);
         instance_destroy(pool->servers[i].instance);
@@ -706,6 +780,17 @@ void pool_refresh(struct pool *pool, size_t server)
     } else if (s->state != POOL_UNABLE) {
         s->refresh = true;
         want(s, ADMISSION_REFRESH);
+    }
+}
+
+void pool_refresh_stale(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->config.count; i++) {
+        struct server *s = &pool->servers[i];
+
+        if (s->state == POOL_READY && s->stale_ms <= now_of(s)) {
+            read_tools(s);
+        }
     }
 }
 

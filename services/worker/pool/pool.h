@@ -7,6 +7,9 @@
  * A server is started when something needs it and stopped when nothing has for a while. There is
  * one instance of each, shared by all callers. A server that is slow, broken or in a loop of
  * crashes costs its own callers an error and nobody else anything. On the loop's thread.
+ *
+ * The process has to adopt orphans (fb_descendants_adopt) and to have no children but the pool's:
+ * when a guard was killed, whatever descends from this process and from no other guard is ended.
  */
 
 #include <stdbool.h>
@@ -84,6 +87,9 @@ void pool_know_era(struct pool *pool, size_t server, enum era era);
 
 /* Has its tools read, now or as soon as it runs; starts it if need be. on_tools or on_state tells. */
 void pool_refresh(struct pool *pool, size_t server);
+
+/* Reads anew the tools that are older than their servers allow, of those that run. */
+void pool_refresh_stale(struct pool *pool);
 
 struct pool_report {
     enum pool_state state;

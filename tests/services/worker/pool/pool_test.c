@@ -373,6 +373,30 @@ static void a_refresh_reads_the_tools(void **state)
     end(w);
 }
 
+static bool has_two_lists(const struct world *w, const void *arg)
+{
+    (void)arg;
+    return w->lists[0] >= 2;
+}
+
+static void tools_that_are_too_old_are_read_anew_when_asked_for(void **state)
+{
+    struct world *w = world_with("--modern"); /* it allows 5 ms */
+    const size_t server = 0;
+    int64_t limit_ms;
+
+    (void)state;
+    pool_refresh(w->pool, 0);
+    turn_until(w, has_list, &server);
+    limit_ms = fb_clock_ms() + PATIENCE_MS;
+    while (!has_two_lists(w, NULL)) {
+        assert_true(fb_clock_ms() < limit_ms);
+        pool_refresh_stale(w->pool);
+        fb_loop_turn(w->loop, 10);
+    }
+    end(w);
+}
+
 static void a_server_that_cannot_start_fails_its_calls_with_the_reason_at_once(void **state)
 {
     static const struct {
@@ -739,6 +763,41 @@ static void stubborn_servers_and_what_they_left_behind_end_with_the_pool(void **
     forget(&t);
 }
 
+static bool are_called(const struct world *w, const void *arg)
+{
+    (void)arg;
+    return notes(w, "call") == 4;
+}
+
+static void what_a_killed_guard_left_behind_is_ended_and_nothing_else(void **state)
+{
+    struct world *w = world_of();
+    char stubborn[] = "--stubborn --litter";
+    char other[] = "--litter";
+    struct told hang;
+    struct told undisturbed;
+
+    (void)state;
+    add_server(w, "orphaned", stubborn);
+    add_server(w, "other", other);
+    begin(w);
+    expect_echo(w, 0);
+    expect_echo(w, 1);
+    call(w, &hang, 0, "\"hang\"");
+    call(w, &undisturbed, 1, "\"hang\"");
+    turn_until(w, are_called, NULL);
+    assert_int_equal(kill(pool_report(w->pool, 0).pid, SIGKILL), 0);
+    wait_for(w, &hang);
+    assert_string_equal(hang.reason, POOL_MAY_HAVE_RUN);
+    expect_echo(w, 0);
+    assert_false(undisturbed.ended);
+    assert_int_equal(pool_report(w->pool, 1).starts, 1);
+    pool_call_cancel(&undisturbed.call, "enough");
+    forget(&hang);
+    forget(&undisturbed);
+    end(w); /* proves that no process is left */
+}
+
 static void a_server_that_cannot_be_run_here_says_why(void **state)
 {
     struct world *w = world_of();
@@ -809,6 +868,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(silence_on_the_probe_costs_time_but_not_the_call),
         cmocka_unit_test(a_known_era_spares_the_probe),
         cmocka_unit_test(a_refresh_reads_the_tools),
+        cmocka_unit_test(tools_that_are_too_old_are_read_anew_when_asked_for),
         cmocka_unit_test(a_server_that_cannot_start_fails_its_calls_with_the_reason_at_once),
         cmocka_unit_test(a_command_that_is_not_there_is_named),
         cmocka_unit_test(a_silent_server_holds_nobody_else_back),
@@ -827,6 +887,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_log_message_comes_with_the_call_that_wants_it),
         cmocka_unit_test(a_server_without_calls_is_stopped_and_started_again_when_needed),
         cmocka_unit_test(stubborn_servers_and_what_they_left_behind_end_with_the_pool),
+        cmocka_unit_test(what_a_killed_guard_left_behind_is_ended_and_nothing_else),
         cmocka_unit_test(a_server_that_cannot_be_run_here_says_why),
         cmocka_unit_test(killing_the_owner_leaves_no_process),
     };
