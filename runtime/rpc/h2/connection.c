@@ -14,6 +14,7 @@
 #include "runtime/rpc/metadata.h"
 
 enum {
+    TLS_RECORD_BYTES = 16 * 1024,     /* the largest: there may be another behind it */
     READS_PER_EVENT = 4,              /* then it is another connection's turn */
     WRITE_PER_ROUND_BYTES = 1 << 20,  /* likewise */
     STREAM_WINDOW_BYTES = 256 * 1024, /* what a peer may send ahead of a reader that pauses */
@@ -339,7 +340,7 @@ static void feed(struct fb_h2_connection *connection, const uint8_t *data, size_
 static bool may_have_more(const struct fb_h2_connection *connection, ssize_t count)
 {
     if (connection->tls != NULL) {
-        return fb_h2_tls_has_more(connection->tls);
+        return count >= TLS_RECORD_BYTES || fb_h2_tls_has_more(connection->tls);
     }
     return count == FB_H2_READ_BYTES;
 }
@@ -361,7 +362,10 @@ static void read_all(struct fb_h2_connection *connection)
 {
     bool more = true;
 
-    for (int i = 0; more && (i < READS_PER_EVENT || connection->tls != NULL); i++) {
+    /* What OpenSSL holds back is not seen by the loop: that is read to the end. */
+    for (int i = 0; more && (i < READS_PER_EVENT ||
+                             (connection->tls != NULL && fb_h2_tls_has_more(connection->tls)));
+         i++) {
         const ssize_t count = get(connection, connection->shared->read, FB_H2_READ_BYTES);
 
         if (count == 0) {

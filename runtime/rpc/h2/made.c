@@ -585,7 +585,10 @@ static void closed(struct fb_h2_connection *connection, struct fb_status why)
         const bool not_run =
             nghttp2_session_get_stream_remote_close(connection->session, made->stream.id) == -1;
 
-        gone(dialled, made, why, not_run);
+        gone(dialled, made,
+             fb_arena_fail(&made->call.arena, why.code, "%s: %s", made->call.channel->config.target,
+                           why.why),
+             not_run);
     }
     dialled->ops->closed(dialled, why);
 }

@@ -567,6 +567,7 @@ static void a_connection_that_breaks_ends_its_calls_as_unavailable(void **state)
     raw_close(raw);
     world.accepted = false;
     expect_end(&world.went, FB_UNAVAILABLE, false);
+    assert_non_null(strstr(world.went.why, world.address));
     assert_int_equal(fb_channel_state(world.channel), FB_CHANNEL_IDLE);
 }
 
