@@ -14,6 +14,7 @@
 #include "runtime/rpc/address.h"
 #include "runtime/rpc/core/connections.h"
 #include "runtime/rpc/core/credentials.h"
+#include "runtime/rpc/core/greeting.h"
 #include "runtime/rpc/core/library.h"
 #include "runtime/rpc/core/queue.h"
 #include "runtime/rpc/core/served.h"
@@ -48,6 +49,7 @@ struct listener {
     struct fb_listening listening;
     struct fb_watch watch;
     struct fb_timer pause;
+    struct fb_core_greeting *greeting; /* those that have said nothing yet */
     struct fb_core_connections *connections;
 
     /* shutting down */
@@ -102,18 +104,27 @@ static void on_connection_closed(void *arg)
     fb_server_connection_closed(&listener->listener);
 }
 
-static void add_connection(struct listener *listener, int fd)
+static void on_greeted(void *arg, int fd)
 {
-    if (!fb_server_connection_opened(&listener->listener)) {
-        close(fd);
-        return;
+    struct listener *listener = arg;
+
+    if (fd >= 0) {
+        fd = fb_core_connections_add(listener->connections, fd);
     }
-    fd = fb_core_connections_add(listener->connections, fd);
     if (fd < 0) {
         fb_server_connection_closed(&listener->listener);
         return;
     }
     grpc_server_add_channel_from_fd(listener->core, fd, listener->credentials);
+}
+
+static void add_connection(struct listener *listener, int fd)
+{
+    if (fb_server_connection_opened(&listener->listener)) {
+        fb_core_greeting_add(listener->greeting, fd);
+    } else {
+        close(fd);
+    }
 }
 
 static void on_pause_over(struct fb_timer *timer)
@@ -153,6 +164,8 @@ static void stop_accepting(struct listener *listener)
         fb_loop_unwatch(&listener->watch);
     }
     fb_listening_close(&listener->listening);
+    fb_core_greeting_destroy(listener->greeting);
+    listener->greeting = NULL;
 }
 
 /* --- the end --- */
@@ -292,7 +305,10 @@ static struct fb_status open_plain(struct listener *listener, const char *addres
     memcpy(listener->listener.address, listener->listening.address,
            sizeof(listener->listener.address));
     listener->connections = fb_core_connections_create(loop, on_connection_closed, listener);
-    if (listener->connections == NULL) {
+    listener->greeting = fb_core_greeting_create(
+        loop, fb_server_limits(listener->listener.server)->handshake_timeout_ms, on_greeted,
+        listener);
+    if (listener->connections == NULL || listener->greeting == NULL) {
         return fb_fail(FB_RESOURCE_EXHAUSTED, "no descriptor or memory left to listen with");
     }
     return fb_loop_watch(loop, &listener->watch, listener->listening.fd, FB_READABLE,

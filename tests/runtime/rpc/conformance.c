@@ -2,6 +2,7 @@
 
 #include "tests/runtime/rpc/conformance.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -1370,6 +1371,82 @@ static void connections_are_bounded(void **state)
     forget(heard);
 }
 
+/* A socket connected to the server, which speaks no HTTP/2 by itself. */
+static int connect_raw(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_address + 5);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+/* Whether the other end has closed it; what it said before is read and forgotten. */
+static bool is_closed(int fd)
+{
+    char bytes[512];
+    ssize_t size;
+
+    do {
+        size = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    } while (size > 0);
+    return size == 0 || errno != EAGAIN;
+}
+
+static void a_connection_that_says_nothing_is_closed_in_time(void **state)
+{
+    int fd;
+
+    (void)state;
+    server_config.handshake_timeout_ms = 200;
+    serve_and_dial();
+    assert_int_equal(code_of_unary(), FB_OK);
+    fd = connect_raw();
+    WAIT_FOR(fb_server_stats(server)->connections_open == 2);
+    WAIT_FOR(is_closed(fd));
+    WAIT_FOR(fb_server_stats(server)->connections_open == 1);
+    close(fd);
+    assert_int_equal(code_of_unary(), FB_OK);
+}
+
+static void what_is_not_http2_is_closed_and_others_live_on(void **state)
+{
+    static const char *const words[] = {
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nand then no frame at all, but many words more",
+        "\x16\x03\x01\x02 a TLS handshake where none is asked for",
+    };
+
+    (void)state;
+    serve_and_dial();
+    assert_int_equal(code_of_unary(), FB_OK);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        int fd = connect_raw();
+
+        assert_int_equal(send(fd, words[i], strlen(words[i]), MSG_NOSIGNAL), strlen(words[i]));
+        WAIT_FOR(is_closed(fd));
+        close(fd);
+        WAIT_FOR(fb_server_stats(server)->connections_open == 1);
+        assert_int_equal(code_of_unary(), FB_OK);
+    }
+}
+
+static void silent_connections_do_not_delay_a_drain(void **state)
+{
+    int fd;
+
+    (void)state;
+    drained = 0;
+    serve();
+    fd = connect_raw();
+    WAIT_FOR(fb_server_stats(server)->connections_open == 1);
+    fb_server_drain(server, fb_clock_ms() + PATIENCE_MS, on_drained, NULL);
+    WAIT_FOR(drained == 1);
+    assert_true(is_closed(fd));
+    close(fd);
+}
+
 static void a_server_out_of_descriptors_recovers(void **state)
 {
     enum { CLIENTS = 30 };
@@ -1811,6 +1888,9 @@ int conformance_run(const struct fb_transport *of_server, const struct fb_transp
         TEST(a_list_of_addresses_is_tried_in_turn),
         TEST(a_name_is_resolved),
         TEST(connections_are_bounded),
+        TEST(a_connection_that_says_nothing_is_closed_in_time),
+        TEST(what_is_not_http2_is_closed_and_others_live_on),
+        TEST(silent_connections_do_not_delay_a_drain),
         TEST(a_server_out_of_descriptors_recovers),
         TEST(a_unix_socket_is_ours_alone_and_tells_who_calls),
         TEST(a_dead_socket_is_replaced_and_a_living_one_is_not),
