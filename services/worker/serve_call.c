@@ -243,7 +243,7 @@ static struct fb_status no_such(const struct tool_call *t, const char *what)
     struct fb_arena *arena = fb_call_arena(t->call);
 
     if (nearest == NULL) {
-        return fb_arena_fail(arena, FB_NOT_FOUND, "no %s for '%.128s'; list the tools", what, name);
+        return fb_arena_fail(arena, FB_NOT_FOUND, "no %s for '%.128s'", what, name);
     }
     return fb_arena_fail(arena, FB_NOT_FOUND, "no %s for '%.128s'; did you mean '%s'?", what, name,
                          nearest);

@@ -36,6 +36,7 @@ struct server {
     enum era known_era;
     bool refresh; /* its tools are to be read once it is ready */
     bool broke;   /* the last start failed */
+    bool probed;  /* the probe was tried since it was last ready or given up */
     bool not_found;
     char why[WHY_BYTES];
     uint32_t starts;
@@ -395,6 +396,7 @@ static void on_ready(void *self, struct instance *instance)
     admission_leave(&s->pool->admission, &s->ticket);
     s->known_era = said->era;
     s->broke = false;
+    s->probed = false;
     s->not_found = false;
     s->why[0] = '\0';
     s->used_ms = now_of(s);
@@ -480,6 +482,7 @@ static void start_failed(struct server *s, int64_t ran_ms)
     fb_trace_random(&chance, sizeof(chance));
     restart_after_end(&s->restart, ran_ms, chance, now_of(s));
     s->broke = true;
+    s->probed = false;
     if (s->is->era == ERA_UNKNOWN) {
         s->known_era = ERA_UNKNOWN; /* it may have been updated */
     }
@@ -560,6 +563,30 @@ static void sweep(struct pool *pool)
     on_sweep(&pool->sweeper);
 }
 
+/*
+ * Whether it may only have failed over its era, so that another start is worth it at once: it ended
+ * over the probe, or what was known of its era is not true any more.
+ */
+static bool is_over_era(const struct server *s, const struct instance_end *end)
+{
+    const bool executed = end->how.exit_code != NOT_FOUND && end->how.exit_code != NOT_EXECUTABLE;
+
+    if (s->is->era != ERA_UNKNOWN || !executed) {
+        return false;
+    }
+    if (!s->probed) {
+        fb_log(FB_INFO, "server does not answer the handshake it did before; it is probed",
+               fb_kv_str("server", s->is->name));
+        return true;
+    }
+    if (end->was_probing && s->why[0] == '\0' && s->known_era != ERA_LEGACY) {
+        fb_log(FB_INFO, "server ended over the probe; it is started without",
+               fb_kv_str("server", s->is->name));
+        return true;
+    }
+    return false;
+}
+
 static void on_end(void *self, struct instance *instance, const struct instance_end *end)
 {
     struct server *s = self;
@@ -588,12 +615,8 @@ static void on_end(void *self, struct instance *instance, const struct instance_
         }
     } else if (end->was_ready) {
         crashed(s, end);
-    } else if (end->was_probing && end->how.exit_code != NOT_FOUND &&
-               end->how.exit_code != NOT_EXECUTABLE && s->why[0] == '\0' &&
-               s->known_era != ERA_LEGACY && s->is->era == ERA_UNKNOWN) {
-        fb_log(FB_INFO, "server ended over the probe; it is started without",
-               fb_kv_str("server", s->is->name));
-        s->known_era = ERA_LEGACY;
+    } else if (is_over_era(s, end)) {
+        s->known_era = s->probed ? ERA_LEGACY : ERA_UNKNOWN;
         s->state = POOL_IDLE;
         want(s, s->first != NULL ? ADMISSION_CALL : ADMISSION_REFRESH);
     } else {
@@ -618,6 +641,7 @@ static void start(struct server *s)
 
     s->plan.session.era = s->is->era != ERA_UNKNOWN ? s->is->era : s->known_era;
     s->plan.session.era_forced = s->is->era != ERA_UNKNOWN;
+    s->probed = s->probed || s->plan.session.era != ERA_LEGACY;
     s->why[0] = '\0';
     s->starts++;
     status = instance_create(s->pool->config.loop, &s->plan, &server_events, s, &s->instance);

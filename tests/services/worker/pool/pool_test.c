@@ -360,6 +360,17 @@ static void a_known_era_spares_the_probe(void **state)
     end(w);
 }
 
+static void an_era_that_is_known_wrongly_costs_a_start_but_not_the_call(void **state)
+{
+    struct world *w = world_with("--modern");
+
+    (void)state;
+    pool_know_era(w->pool, 0, ERA_LEGACY);
+    expect_echo(w, 0);
+    assert_int_equal(notes(w, "start"), 2);
+    end(w);
+}
+
 static void a_refresh_reads_the_tools(void **state)
 {
     struct world *w = world_with("");
@@ -867,6 +878,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(servers_that_misbehave_at_the_start_still_serve),
         cmocka_unit_test(silence_on_the_probe_costs_time_but_not_the_call),
         cmocka_unit_test(a_known_era_spares_the_probe),
+        cmocka_unit_test(an_era_that_is_known_wrongly_costs_a_start_but_not_the_call),
         cmocka_unit_test(a_refresh_reads_the_tools),
         cmocka_unit_test(tools_that_are_too_old_are_read_anew_when_asked_for),
         cmocka_unit_test(a_server_that_cannot_start_fails_its_calls_with_the_reason_at_once),
