@@ -31,11 +31,22 @@ export const modernMeta = {
 
 // The gateway spoken to line by line, for what no SDK lets one say.
 export class Raw {
+  static open = new Set();
+
+  // What a failed test has left behind.
+  static killAll() {
+    for (const raw of Raw.open) {
+      raw.child.kill('SIGKILL');
+    }
+  }
+
   lines = [];
   rest = '';
 
   constructor(args, options = {}) {
     this.child = spawn(gateway, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options });
+    Raw.open.add(this);
+    this.child.on('exit', () => Raw.open.delete(this));
     this.child.stdin.on('error', () => {});
     this.stderr = '';
     this.child.stderr.on('data', (bytes) => {

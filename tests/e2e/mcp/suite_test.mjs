@@ -53,6 +53,7 @@ describe('the suite of this machine', () => {
   });
 
   afterEach(async () => {
+    Raw.killAll();
     const pids = started();
 
     for (const pid of pids) {
@@ -166,6 +167,7 @@ describe('a router elsewhere', () => {
   });
 
   after(() => {
+    Raw.killAll();
     fs.rmSync(dir, { recursive: true });
   });
 
