@@ -9,7 +9,11 @@
 
 #define OF(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-enum { ATTEMPTS = 3 };
+enum {
+    ATTEMPTS = 4,
+    PAUSE_MS = 20,        /* before the second; each further one waits twice as long */
+    PAUSE_MOST_MS = 1000, /* a router that asks for more is not asked again on the agent's behalf */
+};
 
 struct uplink_call {
     struct dial *dial;
@@ -29,6 +33,7 @@ struct uplink_call {
     struct fb_client_call *call; /* NULL between two attempts */
     unsigned attempts;
     struct fb_defer again;
+    struct fb_timer later;
 
     /* all calls of the dial */
     struct uplink_call *next;
@@ -65,6 +70,7 @@ static void unlink_call(struct uplink_call *call)
 static void free_call(struct uplink_call *call)
 {
     fb_defer_cancel(&call->again);
+    fb_timer_clear(&call->later);
     unlink_call(call);
     free(call->request);
     free(call);
@@ -106,9 +112,9 @@ static void on_message(struct fb_client_call *client_call, void *arg, const uint
 
 static void attempt(struct uplink_call *call);
 
-static void attempt_again(struct fb_defer *defer)
+static void attempt_again(struct fb_timer *timer)
 {
-    attempt(OF(struct uplink_call, again, defer));
+    attempt(OF(struct uplink_call, later, timer));
 }
 
 static struct failure failure_of(const struct fb_call_end *end)
@@ -128,20 +134,30 @@ static struct failure failure_of(const struct fb_call_end *end)
     return failure;
 }
 
+/* Nobody has begun with it, and whom it was sent to does not ask for patience. */
+static bool may_try_again(const struct uplink_call *call, const struct failure *failure)
+{
+    return failure->status.code == FB_UNAVAILABLE && fb_text_is(failure->reason, "not-run") &&
+           failure->retry_ms < PAUSE_MOST_MS && call->request != NULL && !call->only_if_there &&
+           call->attempts < ATTEMPTS;
+}
+
 static void on_end(struct fb_client_call *client_call, void *arg, const struct fb_call_end *end)
 {
     struct uplink_call *call = arg;
-    struct failure failure;
+    const struct failure failure = failure_of(end);
 
     (void)client_call;
     call->call = NULL;
-    /* Lost on the way there: nobody has begun with it. */
-    if (end->not_run && end->status.code == FB_UNAVAILABLE && call->request != NULL &&
-        !call->only_if_there && call->attempts < ATTEMPTS) {
-        fb_loop_defer(call->dial->loop, &call->again, attempt_again);
+    if (may_try_again(call, &failure)) {
+        const int64_t pause_ms = (int64_t)PAUSE_MS << (call->attempts - 1);
+
+        fb_timer_set(call->dial->loop, &call->later,
+                     fb_loop_now_ms(call->dial->loop) +
+                         (failure.retry_ms > pause_ms ? failure.retry_ms : pause_ms),
+                     attempt_again);
         return;
     }
-    failure = failure_of(end);
     end_call(call, &failure);
 }
 

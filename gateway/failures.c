@@ -1,6 +1,7 @@
 #include "gateway/failures.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 /* jsonrpc 0: a result with isError, which is shown to the model. */
 struct mcp_failure {
@@ -48,7 +49,7 @@ static const char *in_ms(int64_t ms, struct fb_arena *arena)
     return fb_arena_printf(arena, "in %" PRId64 " s", (ms + 999) / 1000);
 }
 
-static const char *advice_for(const struct failure *failure, struct fb_arena *arena)
+static const char *advice_for(const struct failure *failure, bool effect, struct fb_arena *arena)
 {
     const char *advice = mcp_failure(failure->status.code)->advice;
 
@@ -61,15 +62,19 @@ static const char *advice_for(const struct failure *failure, struct fb_arena *ar
         return "It did not run. Try again in a moment; if it stays so, `flowctl doctor` tells the "
                "user what is wrong.";
     }
+    if (effect && failure->status.code == FB_UNAVAILABLE) {
+        return "It was lost while it may have run. Check what it has done before you call it again.";
+    }
     return advice;
 }
 
-/* "what failed: why. What to do next." */
-static const char *words(const char *what, const struct failure *failure, struct fb_arena *arena)
+/* "what failed: why. What to do next."; `effect`: doing it twice may matter. */
+static const char *words(const char *what, const struct failure *failure, bool effect,
+                         struct fb_arena *arena)
 {
     const char *why =
         failure->status.why[0] != '\0' ? failure->status.why : fb_code_name(failure->status.code);
-    const char *advice = advice_for(failure, arena);
+    const char *advice = advice_for(failure, effect, arena);
     size_t end = fb_text_of(why).size;
     const char *stop = why[end - 1] == '.' || advice == NULL || *advice == '\0' ? "" : ".";
     const char *text =
@@ -83,7 +88,7 @@ struct failure_answer failure_of_call(const struct failure *failure, const char 
                                       struct fb_arena *arena)
 {
     const struct mcp_failure *as = mcp_failure(failure->status.code);
-    const char *text = words(tool, failure, arena);
+    const char *text = words(tool, failure, true, arena);
 
     if (as->jsonrpc != 0) {
         return (struct failure_answer){.error = {.code = as->jsonrpc, .message = text}};
@@ -93,7 +98,7 @@ struct failure_answer failure_of_call(const struct failure *failure, const char 
 
 struct jsonrpc_error failure_of_request(const struct failure *failure, struct fb_arena *arena)
 {
-    const char *text = words("", failure, arena);
+    const char *text = words("", failure, false, arena);
 
     if (failure->status.code == FB_INVALID_ARGUMENT || failure->status.code == FB_NOT_FOUND) {
         return (struct jsonrpc_error){.code = JSONRPC_INVALID_PARAMS, .message = text};

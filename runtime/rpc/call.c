@@ -251,6 +251,8 @@ static struct fb_status admit(struct fb_call *call)
         return fb_arena_fail(&call->arena, FB_UNIMPLEMENTED, "no method %s here", call->path);
     }
     if (fb_server_is_draining(call->listener->server)) {
+        /* The word of the suite's contracts for "send it elsewhere"; to others it means nothing. */
+        fb_call_add_trailer(call, "flowbalancer-reason", FB_TEXT("not-run"));
         return fb_fail(FB_UNAVAILABLE, "the server is shutting down");
     }
     return fb_ok;
