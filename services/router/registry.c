@@ -143,6 +143,9 @@ void registry_heard(struct registry *registry, struct worker *worker,
 {
     const uint32_t load = worker_load(worker);
 
+    if (worker->state == WORKER_GONE) {
+        return; /* its stream outlives it while calls run; what it holds now is another's to say */
+    }
     worker_heard(worker, heartbeat, now_ms);
     take_sessions(registry, worker, heartbeat);
     review(registry, worker, now_ms);

@@ -200,6 +200,22 @@ static void sessions_follow_what_workers_say(void **state)
     assert_ptr_equal(registry_holder(registry, FB_TEXT("b")), first);
 }
 
+static void a_worker_that_has_left_holds_nothing_whatever_it_still_says(void **state)
+{
+    struct worker *first = join("w1", 1, 0);
+    char *sessions[] = {(char *)"a"};
+    Flowbalancer__V1__WorkerHeartbeat heartbeat = FLOWBALANCER__V1__WORKER_HEARTBEAT__INIT;
+
+    (void)state;
+    worker_call_began(first); /* so that it is not forgotten yet */
+    join("w1", 2, 1);         /* started again: takes the place of the first */
+    assert_int_equal(first->state, WORKER_GONE);
+    heartbeat.sessions_added = sessions;
+    heartbeat.n_sessions_added = 1;
+    registry_heard(registry, first, &heartbeat, 2);
+    assert_null(registry_holder(registry, FB_TEXT("a")));
+}
+
 static void instances_follow_what_workers_say(void **state)
 {
     struct worker *worker = join("w1", 1, 0);
@@ -288,6 +304,7 @@ int main(void)
         CASE(a_doubled_id_is_refused_and_a_restarted_worker_takes_its_place),
         CASE(a_silent_worker_s_id_may_be_taken_after_the_grace),
         CASE(sessions_follow_what_workers_say),
+        CASE(a_worker_that_has_left_holds_nothing_whatever_it_still_says),
         CASE(instances_follow_what_workers_say),
         CASE(calls_of_other_routers_count_as_load),
         CASE(a_wrong_hello_is_refused_by_the_name_of_its_field),
