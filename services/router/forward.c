@@ -199,11 +199,48 @@ static void start_waiting(struct forward *forward)
     }
 }
 
-static struct worker *pick(const struct forward *forward)
+/* The tier that the configuration demands for the server, as any of its workers offers it. */
+static Flowbalancer__V1__Tier wanted_tier(const struct forward *forward, uint64_t server_hash)
 {
     size_t count;
     struct worker *const *workers = registry_workers(forward->router->registry, &count);
 
+    for (size_t i = 0; server_hash != 0 && i < count; i++) {
+        const struct worker_offer *offer = worker_offer(workers[i], server_hash);
+
+        if (offer != NULL) {
+            return offer->tier;
+        }
+    }
+    return FLOWBALANCER__V1__TIER__TIER_UNSPECIFIED;
+}
+
+/* Where the call belongs as things are now: while it waited, workers may have come and been freed. */
+static void look_around(struct forward *forward)
+{
+    const struct context *context = &forward->context;
+    struct placement *placement = &forward->placement;
+    struct fb_text key = context->agent;
+
+    placement->holder = NULL;
+    if (context->server.size > 0) {
+        placement->server_hash = fb_hash(context->server.data, context->server.size);
+        placement->tier = wanted_tier(forward, placement->server_hash);
+        key = context->server;
+    }
+    if (context->session.size > 0) {
+        placement->holder = registry_holder(forward->router->registry, context->session);
+        key = context->session;
+    }
+    placement->key = fb_hash(key.data, key.size);
+}
+
+static struct worker *pick(struct forward *forward)
+{
+    size_t count;
+    struct worker *const *workers = registry_workers(forward->router->registry, &count);
+
+    look_around(forward);
     return placement_pick(workers, count, &forward->placement);
 }
 
@@ -482,41 +519,6 @@ static void run(struct forward *forward, enum forward_step step)
     }
 }
 
-/* The tier that the configuration demands for the server, as any of its workers offers it. */
-static Flowbalancer__V1__Tier wanted_tier(const struct forward *forward, uint64_t server_hash)
-{
-    size_t count;
-    struct worker *const *workers = registry_workers(forward->router->registry, &count);
-
-    for (size_t i = 0; server_hash != 0 && i < count; i++) {
-        const struct worker_offer *offer = worker_offer(workers[i], server_hash);
-
-        if (offer != NULL) {
-            return offer->tier;
-        }
-    }
-    return FLOWBALANCER__V1__TIER__TIER_UNSPECIFIED;
-}
-
-static struct placement placement_of(const struct forward *forward)
-{
-    const struct context *context = &forward->context;
-    struct placement placement = {0};
-    struct fb_text key = context->agent;
-
-    if (context->server.size > 0) {
-        placement.server_hash = fb_hash(context->server.data, context->server.size);
-        placement.tier = wanted_tier(forward, placement.server_hash);
-        key = context->server;
-    }
-    if (context->session.size > 0) {
-        placement.holder = registry_holder(forward->router->registry, context->session);
-        key = context->session;
-    }
-    placement.key = fb_hash(key.data, key.size);
-    return placement;
-}
-
 static void begin(struct fb_call *call, enum forward_kind kind)
 {
     struct router *router = fb_call_self(call);
@@ -543,7 +545,6 @@ static void begin(struct fb_call *call, enum forward_kind kind)
         finish(forward, status);
         return;
     }
-    forward->placement = placement_of(forward);
     run(forward, STEP_PICK);
 }
 

@@ -554,6 +554,31 @@ static void a_session_s_calls_go_to_the_worker_that_holds_it(void **state)
     }
 }
 
+static void a_waiting_call_forgets_a_holder_that_has_left(void **state)
+{
+    char session[] = "s1";
+    char *sessions[] = {session};
+    const struct fb_call_plan plan = {.path = "/flowbalancer.v1.WorkerRegistryService/Join"};
+    struct answer *answer;
+
+    (void)state;
+    /* It holds the session, but nobody can reach it. */
+    fb_server_destroy(sides[0].server);
+    sides[0].server = NULL;
+    sides[0].join = fb_channel_call(sides[0].channel, &plan, &join_events, &sides[0]);
+    say(0, sessions, 1, true);
+    WAIT_FOR(registry_sessions(router->registry) == 1);
+    answer = ask_with(CALL_TOOL, session, 0);
+    WAIT_FOR(router->waiting_count == 1);
+    fb_channel_destroy(sides[0].channel);
+    sides[0].channel = NULL;
+    WAIT_FOR(known(0) == NULL);
+    join(1);
+    WAIT_FOR(answer->over);
+    assert_int_equal(answer->code, FB_OK);
+    assert_string_equal(answer->worker, "w1");
+}
+
 static void a_cancel_reaches_the_worker(void **state)
 {
     struct answer *answer;
@@ -755,6 +780,7 @@ int main(void)
         CASE(a_list_is_asked_for_again_elsewhere),
         CASE(a_worker_that_dies_takes_its_running_call_and_no_other),
         CASE(a_session_s_calls_go_to_the_worker_that_holds_it),
+        CASE(a_waiting_call_forgets_a_holder_that_has_left),
         CASE(a_cancel_reaches_the_worker),
         CASE(a_deadline_reaches_the_worker),
         CASE(a_slow_reader_holds_its_worker_back),
