@@ -63,7 +63,8 @@ static const char *advice_for(const struct failure *failure, bool effect, struct
                "user what is wrong.";
     }
     if (effect && failure->status.code == FB_UNAVAILABLE) {
-        return "It was lost while it may have run. Check what it has done before you call it again.";
+        return "It was lost while it may have run. Check what it has done before you call it "
+               "again.";
     }
     return advice;
 }
