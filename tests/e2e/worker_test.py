@@ -25,6 +25,7 @@ health = messages("grpc/health/v1/health")
 
 DEADLINE = 60
 ROUNDS = 20
+MODERN = os.path.abspath("tests/e2e/modern_server.mjs")
 GROWING = os.path.abspath("tests/support/growing_server.py")
 OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 20),
@@ -200,6 +201,36 @@ class WorkerTest(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(100) as threads:
             answers = list(threads.map(ask, range(500)))
         self.assertEqual(answers, [f"Echo: n{number}" for number in range(500)])
+
+    def test_a_modern_server_is_spoken_to_in_its_own_way(self):
+        world = self.world(lambda world: {
+            "modern": {"command": "node", "args": [MODERN, world.notes],
+                       "env": {"FLOW_MARK": world.mark}}}).start()
+        first = world.list(wait_ms=30000)
+        self.assertEqual([json.loads(item)["name"] for item in first.items_json],
+                         ["modern__echo", "modern__grow", "modern__progress", "modern__wait"])
+        event = list(world.begin("modern__echo", {"message": "hi"}))[-1]
+        self.assertEqual(event.result.upstream_revision, "2026-07-28")
+        result = json.loads(event.result.result_json)
+        self.assertEqual((result["resultType"], result["content"][0]["text"]), ("complete", "hi"))
+        events = list(world.begin("modern__progress", {}, progress=True))
+        self.assertEqual([json.loads(e.progress.params_json) for e in events[:-1]],
+                         [{"progress": step, "total": 3} for step in (1, 2, 3)])
+        call = world.begin("modern__wait", {})
+        wait_until(lambda: world.noted("call wait") == 1, "the call")
+        call.cancel()
+        wait_until(lambda: world.noted("cancelled") == 1, "the cancellation")
+        # Changes come by a subscription of the worker's own.
+        stream = world.call.Listen(pb.ListenRequest(
+            context=context_pb.CallContext(agent="a"),
+            lists=[pb.ListInterest(kind=pb.LIST_KIND_TOOLS, version=first.version)]),
+            timeout=DEADLINE)
+        next(stream)
+        list(world.begin("modern__grow", {}))
+        next(stream)
+        stream.cancel()
+        self.assertIn("modern__grown", world.names())
+        self.assertEqual(world.noted("start"), 1)
 
     def test_what_cannot_be_called_says_why_and_what_was_meant(self):
         world = self.world(lambda world: {
