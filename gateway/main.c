@@ -272,27 +272,35 @@ static bool make_dial(struct gateway *gateway, const struct fb_options *options,
     const char *target = config->router;
 
     if (target == NULL) {
-        const char *dir = config->state_dir;
+        /* What is started does not share our working folder. */
+        const char *supervisor = config->supervisor;
+        const char *given = options->path_given ? options->path : NULL;
+        const char *dir = config->state_dir != NULL
+                              ? fb_config_absolute(&gateway->arena, config->state_dir)
+                              : fb_config_state_dir(&gateway->arena);
         const char *socket;
 
-        if (dir == NULL) {
-            dir = fb_config_state_dir(&gateway->arena);
+        if (given != NULL) {
+            given = fb_config_absolute(&gateway->arena, given);
+        }
+        if (supervisor != NULL && strchr(supervisor, '/') != NULL) {
+            supervisor = fb_config_absolute(&gateway->arena, supervisor);
         }
         socket = fb_arena_printf(&gateway->arena, "%s/run/router.sock", dir != NULL ? dir : "");
         target = fb_arena_printf(&gateway->arena, "unix:%s", socket != NULL ? socket : "");
         if (dir == NULL || socket == NULL || target == NULL) {
             return false;
         }
-        gateway->suite = suite_create(gateway->loop,
-                                      &(struct suite_config){
-                                          .state_dir = dir,
-                                          .socket = socket,
-                                          .supervisor = config->supervisor,
-                                          .beside = self,
-                                          .config_path = options->path_given ? options->path : NULL,
-                                          .state_dir_given = config->state_dir != NULL,
-                                          .patience_ms = config->start_timeout_ms,
-                                      });
+        gateway->suite =
+            suite_create(gateway->loop, &(struct suite_config){
+                                            .state_dir = dir,
+                                            .socket = socket,
+                                            .supervisor = supervisor,
+                                            .beside = self,
+                                            .config_path = given,
+                                            .state_dir_given = config->state_dir != NULL,
+                                            .patience_ms = config->start_timeout_ms,
+                                        });
         if (gateway->suite == NULL) {
             return false;
         }

@@ -15,6 +15,7 @@
 
 #include "runtime/base/arena.h"
 #include "runtime/base/clock.h"
+#include "runtime/config/environment.h"
 #include "runtime/log/log.h"
 #include "runtime/loop/child.h"
 
@@ -22,6 +23,7 @@
 
 enum {
     LOOK_AGAIN_MS = 10,
+    START_AGAIN_MS = 250,
     PATH_BYTES = 4096,
     RUNS_ALREADY = 75 /* flow-supervisor's exit code when there is a suite */
 };
@@ -31,13 +33,19 @@ static const char supervisor_name[] = "flow-supervisor";
 struct suite {
     struct fb_loop *loop;
     struct suite_config config;
-    struct fb_arena arena; /* words of failures, paths; emptied with each start */
+    struct fb_arena words; /* of failures; emptied with each start */
+    struct fb_arena arena; /* of the paths below; as long as the suite */
+    const char *run;
+    const char *lock_path;
+    const char *log_path;
+    const char *program; /* that was found to be started; NULL before */
 
     /* while one is wanted */
     suite_done_fn *done;
     void *arg;
     int64_t until_ms;
     struct fb_timer look; /* is it there by now? */
+    int64_t again_ms;     /* not before this is it started once more */
     int lock_fd;          /* held by us when not -1 */
 
     /* what we started; watched for life, as it is our child to reap */
@@ -87,7 +95,7 @@ static void finish(struct suite *suite, struct fb_status status)
 
 static void give_up(struct suite *suite, enum fb_code code, const char *what, const char *path)
 {
-    finish(suite, fb_arena_fail(&suite->arena, code, "cannot start flow-balancer here: %s %s: %s",
+    finish(suite, fb_arena_fail(&suite->words, code, "cannot start flow-balancer here: %s %s: %s",
                                 what, path, strerror(errno)));
 }
 
@@ -124,7 +132,8 @@ static const char *beside(struct fb_arena *arena, const char *program)
         return NULL;
     }
     path = fb_arena_printf(arena, "%.*s/%s", (int)(end - program), program, supervisor_name);
-    return path != NULL && access(path, X_OK) == 0 ? path : NULL;
+    /* What we start has another working folder. */
+    return path != NULL && access(path, X_OK) == 0 ? fb_config_absolute(arena, path) : NULL;
 }
 
 /* As it was called, then where it really lies (links), then wherever PATH says. */
@@ -154,27 +163,25 @@ static void on_child_end(struct fb_child *child, struct fb_child_end end)
 
     suite->ended = true;
     suite->end = end;
+    suite->again_ms = fb_clock_ms() + START_AGAIN_MS;
 }
 
 static void launch(struct suite *suite)
 {
     const char *argv[6];
     size_t count = 0;
-    const char *log_path =
-        fb_arena_printf(&suite->arena, "%s/supervisor.log", suite->config.state_dir);
     struct fb_status status;
     int log_fd;
 
-    if (log_path == NULL) {
-        finish(suite, fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory"));
-        return;
-    }
-    log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_fd = open(suite->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0) {
-        give_up(suite, FB_UNAVAILABLE, "cannot write", log_path);
+        give_up(suite, FB_UNAVAILABLE, "cannot write", suite->log_path);
         return;
     }
-    argv[count++] = find_supervisor(suite);
+    if (suite->program == NULL) {
+        suite->program = find_supervisor(suite);
+    }
+    argv[count++] = suite->program;
     if (suite->config.config_path != NULL) {
         argv[count++] = "--config";
         argv[count++] = suite->config.config_path;
@@ -199,7 +206,7 @@ static void launch(struct suite *suite)
                             on_child_end);
     close(log_fd);
     if (!fb_is_ok(status)) {
-        finish(suite, fb_arena_fail(&suite->arena, FB_FAILED_PRECONDITION,
+        finish(suite, fb_arena_fail(&suite->words, FB_FAILED_PRECONDITION,
                                     "cannot start flow-balancer here: %s", status.why));
         return;
     }
@@ -207,32 +214,25 @@ static void launch(struct suite *suite)
            fb_kv_int("pid", suite->child.pid));
 }
 
-/* True when the lock is ours. */
-static bool take_lock(struct suite *suite)
+/* If nobody else has it. */
+static void take_lock(struct suite *suite)
 {
-    const char *run = fb_arena_printf(&suite->arena, "%s/run", suite->config.state_dir);
-    const char *path = fb_arena_printf(&suite->arena, "%s/run/start.lock", suite->config.state_dir);
     int fd;
 
-    if (run == NULL || path == NULL) {
-        finish(suite, fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory"));
-        return false;
+    if (!make_dir(suite->run)) {
+        give_up(suite, FB_FAILED_PRECONDITION, "cannot make", suite->run);
+        return;
     }
-    if (!make_dir(run)) {
-        give_up(suite, FB_FAILED_PRECONDITION, "cannot make", run);
-        return false;
-    }
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    fd = open(suite->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        give_up(suite, FB_FAILED_PRECONDITION, "cannot open", path);
-        return false;
+        give_up(suite, FB_FAILED_PRECONDITION, "cannot open", suite->lock_path);
+        return;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         close(fd);
-        return false;
+        return;
     }
     suite->lock_fd = fd;
-    return true;
 }
 
 /* Ours ended without need: the suite that runs may just be starting its router again. */
@@ -241,23 +241,30 @@ static bool start_failed(const struct suite *suite)
     return suite->started && suite->ended && suite->end.exit_code != RUNS_ALREADY;
 }
 
+/* A suite that ran, and may have been about to end: once it has, it no longer stands in the way. */
+static bool start_is_due(const struct suite *suite, int64_t now_ms)
+{
+    return suite->lock_fd >= 0 && suite->child.pid == 0 &&
+           (!suite->started || (suite->ended && now_ms >= suite->again_ms));
+}
+
 static void say_why_not(struct suite *suite)
 {
     const char *dir = suite->config.state_dir;
 
     if (start_failed(suite) && suite->end.signal != 0) {
-        finish(suite, fb_arena_fail(&suite->arena, FB_UNAVAILABLE,
+        finish(suite, fb_arena_fail(&suite->words, FB_UNAVAILABLE,
                                     "flow-balancer did not start: flow-supervisor was ended by "
                                     "signal %d; see %s/supervisor.log",
                                     suite->end.signal, dir));
     } else if (start_failed(suite)) {
-        finish(suite, fb_arena_fail(&suite->arena, FB_UNAVAILABLE,
+        finish(suite, fb_arena_fail(&suite->words, FB_UNAVAILABLE,
                                     "flow-balancer did not start: flow-supervisor ended with "
                                     "code %d; see %s/supervisor.log",
                                     suite->end.exit_code, dir));
     } else {
         finish(suite,
-               fb_arena_fail(&suite->arena, FB_UNAVAILABLE,
+               fb_arena_fail(&suite->words, FB_UNAVAILABLE,
                              "flow-balancer did not start within %d s: nothing accepts at "
                              "%s; see %s/supervisor.log",
                              (int)(suite->config.patience_ms / 1000), suite->config.socket, dir));
@@ -278,17 +285,16 @@ static void look(struct fb_timer *timer)
         return;
     }
     if (suite->lock_fd < 0) {
-        bool ours = take_lock(suite);
-
+        take_lock(suite);
         if (suite->done == NULL) {
             return; /* it failed */
         }
-        /* Whoever had the lock before may have brought the suite up since we looked. */
-        if (ours && !accepts(suite->config.socket) && suite->child.pid == 0) {
-            launch(suite);
-            if (suite->done == NULL) {
-                return;
-            }
+    }
+    /* Whoever had the lock before may have brought the suite up since we looked. */
+    if (start_is_due(suite, now_ms) && !accepts(suite->config.socket)) {
+        launch(suite);
+        if (suite->done == NULL) {
+            return;
         }
     }
     fb_timer_set(suite->loop, &suite->look, now_ms + LOOK_AGAIN_MS, look);
@@ -296,7 +302,7 @@ static void look(struct fb_timer *timer)
 
 void suite_start(struct suite *suite, suite_done_fn *done, void *arg)
 {
-    fb_arena_reset(&suite->arena);
+    fb_arena_reset(&suite->words);
     suite->done = done;
     suite->arg = arg;
     suite->started = false;
@@ -315,7 +321,15 @@ struct suite *suite_create(struct fb_loop *loop, const struct suite_config *conf
     suite->config = *config;
     suite->lock_fd = -1;
     suite->child.watch.fd = -1;
+    fb_arena_init(&suite->words, 64 * 1024);
     fb_arena_init(&suite->arena, 64 * 1024);
+    suite->run = fb_arena_printf(&suite->arena, "%s/run", config->state_dir);
+    suite->lock_path = fb_arena_printf(&suite->arena, "%s/run/start.lock", config->state_dir);
+    suite->log_path = fb_arena_printf(&suite->arena, "%s/supervisor.log", config->state_dir);
+    if (suite->run == NULL || suite->lock_path == NULL || suite->log_path == NULL) {
+        suite_destroy(suite);
+        return NULL;
+    }
     return suite;
 }
 
@@ -329,6 +343,7 @@ void suite_destroy(struct suite *suite)
         close(suite->lock_fd);
     }
     fb_child_forget(&suite->child);
+    fb_arena_finish(&suite->words);
     fb_arena_finish(&suite->arena);
     free(suite);
 }

@@ -496,17 +496,6 @@ static const char *object_of(const char *path, struct fb_text text, struct fb_ar
     return key;
 }
 
-static const char *absolute_path(const char *path, struct fb_arena *arena)
-{
-    char folder[PATH_MAX];
-
-    if (path[0] == '/') {
-        return path;
-    }
-    return getcwd(folder, sizeof(folder)) == NULL ? NULL
-                                                  : fb_arena_printf(arena, "%s/%s", folder, path);
-}
-
 static struct fb_status put_gateway(const struct run *run, const char *path, struct fb_text before,
                                     struct fb_buffer *entry, struct fb_buffer *after)
 {
@@ -519,8 +508,9 @@ static struct fb_status put_gateway(const struct run *run, const char *path, str
                              gateway == NULL ? "no /proc" : gateway);
     }
     suite_client_entry(
-        gateway, run->globals->state_dir == NULL ? NULL : absolute_path(run->state_dir, run->arena),
-        run->config_given ? absolute_path(run->config_path, run->arena) : NULL, entry);
+        gateway,
+        run->globals->state_dir == NULL ? NULL : fb_config_absolute(run->arena, run->state_dir),
+        run->config_given ? fb_config_absolute(run->arena, run->config_path) : NULL, entry);
     member = &(struct splice_member){
         .name = gateway_name,
         .value = {.data = entry->data, .size = entry->size},
@@ -531,7 +521,7 @@ static struct fb_status put_gateway(const struct run *run, const char *path, str
 
 static int write_client(const struct run *run)
 {
-    const char *path = absolute_path(import_options.write_client, run->arena);
+    const char *path = fb_config_absolute(run->arena, import_options.write_client);
     struct fb_text before = {.data = NULL};
     struct fb_buffer entry = {.data = NULL};
     struct fb_buffer after = {.limit_bytes = FB_DOCUMENT_BYTES};

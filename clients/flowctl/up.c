@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +22,7 @@
 #include "clients/flowctl/units.h"
 #include "clients/flowctl/writer.h"
 #include "runtime/base/clock.h"
+#include "runtime/config/environment.h"
 #include "runtime/loop/child.h"
 #include "runtime/loop/loop.h"
 
@@ -56,17 +56,6 @@ static const struct fb_option up_table[] = {
 
 /* --- what is started --- */
 
-static const char *absolute(const char *path, struct fb_arena *arena)
-{
-    char folder[PATH_MAX];
-
-    if (path[0] == '/') {
-        return path;
-    }
-    return getcwd(folder, sizeof(folder)) == NULL ? NULL
-                                                  : fb_arena_printf(arena, "%s/%s", folder, path);
-}
-
 struct supervisor_words {
     const char *argv[ARGUMENTS_MOST];
     size_t count;
@@ -86,10 +75,10 @@ static bool find_words(const struct run *run, const char *program, struct superv
 
     *words = (struct supervisor_words){.argv = {program}, .count = 1};
     if (run->globals->state_dir != NULL) {
-        add(words, "--state-dir", absolute(run->state_dir, run->arena));
+        add(words, "--state-dir", fb_config_absolute(run->arena, run->state_dir));
     }
     if (run->config_given) {
-        add(words, "--config", absolute(run->config_path, run->arena));
+        add(words, "--config", fb_config_absolute(run->arena, run->config_path));
     }
     if (workers->count > 0) {
         for (size_t i = 0; i < workers->count; i++) {
@@ -122,7 +111,7 @@ static const char *find_supervisor(const struct run *run)
                           path == NULL ? "not found beside flowctl" : path, strerror(errno));
         return NULL;
     }
-    return absolute(path, run->arena);
+    return fb_config_absolute(run->arena, path);
 }
 
 /* --- waiting until it takes calls --- */
@@ -352,10 +341,10 @@ static int report(const struct run *run, const struct wait *wait)
     if (!fb_is_ok(status)) {
         terminal_complain(NULL, "%s", status.why);
     }
-    suite_client_entry(gateway == NULL ? "flow-gateway" : gateway,
-                       run->globals->state_dir == NULL ? NULL
-                                                       : absolute(run->state_dir, run->arena),
-                       run->config_given ? absolute(run->config_path, run->arena) : NULL, &entry);
+    suite_client_entry(
+        gateway == NULL ? "flow-gateway" : gateway,
+        run->globals->state_dir == NULL ? NULL : fb_config_absolute(run->arena, run->state_dir),
+        run->config_given ? fb_config_absolute(run->arena, run->config_path) : NULL, &entry);
     if (run->globals->json) {
         show_json(&suite, wait, (struct fb_text){.data = entry.data, .size = entry.size});
     } else {

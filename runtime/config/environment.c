@@ -63,3 +63,14 @@ const char *fb_config_path(struct fb_arena *arena, const char *path)
 {
     return strncmp(path, "~/", 2) == 0 ? below_home(arena, path + 2) : path;
 }
+
+const char *fb_config_absolute(struct fb_arena *arena, const char *path)
+{
+    char folder[4096];
+
+    if (path[0] == '/') {
+        return path;
+    }
+    return getcwd(folder, sizeof(folder)) == NULL ? NULL
+                                                  : fb_arena_printf(arena, "%s/%s", folder, path);
+}

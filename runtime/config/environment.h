@@ -32,4 +32,10 @@ const char *fb_config_state_dir(struct fb_arena *arena);
 /* `path` with a leading "~/" put behind the home; else as it is. */
 const char *fb_config_path(struct fb_arena *arena, const char *path);
 
+/*
+ * `path` from our working folder on, for programs that do not share it. NULL when the arena is
+ * exhausted, or when our folder is gone or too deep.
+ */
+const char *fb_config_absolute(struct fb_arena *arena, const char *path);
+
 #endif

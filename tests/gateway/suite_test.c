@@ -1,8 +1,12 @@
+#define _GNU_SOURCE /* flock */
+
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -84,15 +88,9 @@ static void is_done(void *arg, struct fb_status status)
     snprintf(why, sizeof(why), "%s", status.why);
 }
 
-static void wish_for_suite(int64_t patience_ms)
+static void wish_for(const struct suite_config *wish)
 {
-    const struct suite_config config = {
-        .state_dir = folder,
-        .socket = socket_path,
-        .supervisor = supervisor,
-        .beside = "",
-        .patience_ms = patience_ms,
-    };
+    const struct suite_config config = *wish;
     const int64_t deadline_ms = fb_clock_ms() + PATIENCE_MS;
     struct suite *suite = suite_create(loop, &config);
 
@@ -104,6 +102,17 @@ static void wish_for_suite(int64_t patience_ms)
     }
     assert_int_equal(dones, 1);
     suite_destroy(suite);
+}
+
+static void wish_for_suite(int64_t patience_ms)
+{
+    wish_for(&(struct suite_config){
+        .state_dir = folder,
+        .socket = socket_path,
+        .supervisor = supervisor,
+        .beside = "",
+        .patience_ms = patience_ms,
+    });
 }
 
 static void a_suite_that_accepts_is_left_alone(void **state)
@@ -139,6 +148,62 @@ static void a_supervisor_that_fails_is_named_with_its_code(void **state)
     assert_non_null(strstr(why, "ended with code 78"));
 }
 
+static void a_suite_that_was_going_down_is_started_again_when_it_has(void **state)
+{
+    (void)state;
+    write_supervisor("[ -e \"$0.gone\" ] && exit 78; touch \"$0.gone\"; exit 75");
+    wish_for_suite(PATIENCE_MS);
+    assert_non_null(strstr(why, "ended with code 78"));
+}
+
+static void a_supervisor_beside_us_is_found_however_we_were_called(void **state)
+{
+    (void)state;
+    snprintf(supervisor, sizeof(supervisor), "%s/flow-supervisor", folder);
+    write_supervisor("exit 78");
+    assert_int_equal(chdir(folder), 0);
+    wish_for(&(struct suite_config){
+        .state_dir = folder,
+        .socket = socket_path,
+        .beside = "./flow-gateway",
+        .patience_ms = PATIENCE_MS,
+    });
+    assert_int_equal(chdir("/"), 0);
+    assert_non_null(strstr(why, "ended with code 78"));
+}
+
+static void a_long_wait_for_another_s_lock_costs_no_memory(void **state)
+{
+    char deep[3000];
+    char path[sizeof(deep) + 32];
+    size_t size = (size_t)snprintf(deep, sizeof(deep), "%s/", folder);
+    int fd;
+
+    (void)state;
+    while (size + 2 < sizeof(deep)) { /* long words, few folders */
+        deep[size] = size % 200 == 0 ? '/' : 'd';
+        size++;
+    }
+    deep[size] = '\0';
+    wish_for(&(struct suite_config){.state_dir = deep,
+                                    .socket = deep,
+                                    .supervisor = "/nowhere",
+                                    .beside = "",
+                                    .patience_ms = PATIENCE_MS});
+    assert_int_equal(code, FB_FAILED_PRECONDITION); /* but the folder is there now */
+    snprintf(path, sizeof(path), "%s/run/start.lock", deep);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    dones = 0;
+    wish_for(&(struct suite_config){.state_dir = deep,
+                                    .socket = deep,
+                                    .supervisor = supervisor,
+                                    .beside = "",
+                                    .patience_ms = 300});
+    close(fd);
+    assert_int_equal(code, FB_UNAVAILABLE);
+}
+
 static void a_suite_that_never_accepts_is_given_up(void **state)
 {
     (void)state;
@@ -156,6 +221,9 @@ int main(void)
         SUITE_TEST(a_suite_that_accepts_is_left_alone),
         SUITE_TEST(a_suite_that_is_just_coming_up_is_waited_for),
         SUITE_TEST(a_supervisor_that_fails_is_named_with_its_code),
+        SUITE_TEST(a_suite_that_was_going_down_is_started_again_when_it_has),
+        SUITE_TEST(a_supervisor_beside_us_is_found_however_we_were_called),
+        SUITE_TEST(a_long_wait_for_another_s_lock_costs_no_memory),
         SUITE_TEST(a_suite_that_never_accepts_is_given_up),
     };
 

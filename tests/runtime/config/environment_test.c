@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -51,6 +52,14 @@ static void only_a_leading_tilde_is_the_home(void **state)
     assert_string_equal(fb_config_path(*state, "~/x"), "/x");
 }
 
+static void a_relative_path_is_counted_from_the_working_folder(void **state)
+{
+    assert_int_equal(chdir("/tmp"), 0);
+    assert_string_equal(fb_config_absolute(*state, "a/b"), "/tmp/a/b");
+    assert_string_equal(fb_config_absolute(*state, "./b"), "/tmp/./b");
+    assert_string_equal(fb_config_absolute(*state, "/a/b"), "/a/b");
+}
+
 static void without_a_usable_home_the_user_database_is_asked(void **state)
 {
     unsetenv("HOME");
@@ -74,6 +83,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(programs_meet_below_home_whatever_else_is_set, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(only_a_leading_tilde_is_the_home, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_relative_path_is_counted_from_the_working_folder, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(without_a_usable_home_the_user_database_is_asked, setup,
                                         teardown),
         cmocka_unit_test(an_unset_variable_is_null_and_an_empty_one_is_not),
