@@ -16,7 +16,8 @@ enum {
     PAGE_ITEMS_MOST = 5000,
     PAGE_BYTES_MOST = 8 << 20,
     WAIT_MOST_MS = 60000,
-    MARGIN_MS = 200, /* before the caller's deadline: a late list is worth nothing */
+    PATIENCE_MS = 8000, /* with a server that is being started */
+    MARGIN_MS = 200,    /* before the caller's deadline: a late list is worth nothing */
     DETAIL_BYTES = 512,
     TTL_MS = 300000, /* changes are told to those who listen */
     TTL_PENDING_MS = 1000,
@@ -68,7 +69,7 @@ static Flowbalancer__V1__PendingServer *pending_server(const struct mcp_service 
     p->server = (char *)service->configured[server];
     p->detail = detail;
     p->retry_ms = report.retry_ms;
-    if (mcp_service_is_coming(service, server) || report.why[0] == '\0') {
+    if (report.why[0] == '\0') {
         p->reason = FLOWBALANCER__V1__PENDING_REASON__PENDING_REASON_STARTING;
     } else if (report.state == POOL_UNABLE || report.not_found) {
         p->reason = FLOWBALANCER__V1__PENDING_REASON__PENDING_REASON_UNREACHABLE;
@@ -184,10 +185,19 @@ static struct fb_status check(const Flowbalancer__V1__ListToolsRequest *request)
 
 /* --- waiting --- */
 
+/* Lists do not wait for a server that has failed before, nor for one that takes long, again and again. */
+static bool is_worth_waiting(const struct mcp_service *service, size_t server)
+{
+    const struct pool_report report = pool_report(service->pool, server);
+
+    return mcp_service_is_coming(service, server) && !report.broke &&
+           (!service->settled || report.wanted_ms < PATIENCE_MS);
+}
+
 static bool is_any_coming(const struct mcp_service *service)
 {
     for (size_t i = 0; i < service->count; i++) {
-        if (mcp_service_is_coming(service, i)) {
+        if (is_worth_waiting(service, i)) {
             return true;
         }
     }

@@ -265,6 +265,17 @@ class WorkerTest(unittest.TestCase):
             world.call.ListPrompts(pb.ListPromptsRequest(), timeout=DEADLINE)
         self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
 
+    def test_a_list_waits_for_a_silent_server_no_longer_than_it_was_asked_to(self):
+        world = self.world(lambda world: {
+            "growing": world.growing(),
+            "silent": {"command": "sleep", "args": ["1000"], "env": {"FLOW_MARK": world.mark}},
+        }).start()
+        response = world.list(wait_ms=1500)
+        self.assertEqual(len(response.items_json), 4)
+        self.assertEqual([(p.server, p.reason) for p in response.pending_servers],
+                         [("silent", pb.PENDING_REASON_STARTING)])
+        self.assertEqual(world.result("growing__echo", {"a": 1})["structuredContent"], {"a": 1})
+
     def test_pages_join_to_the_whole_list_and_an_equal_version_spares_it(self):
         world = self.world().start()
         whole = world.list(wait_ms=30000)

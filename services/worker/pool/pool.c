@@ -38,7 +38,9 @@ struct server {
     bool broke;   /* the last start failed */
     bool probed;  /* the probe was tried since it was last ready or given up */
     bool not_found;
-    char why[WHY_BYTES];
+    char why[WHY_BYTES];  /* of the last failure, until it is ready */
+    char said[WHY_BYTES]; /* why this start's handshake failed */
+    int64_t wanted_ms;    /* since when it is to be started */
     uint32_t starts;
     uint32_t open;    /* calls that it runs */
     int64_t used_ms;  /* when a call began or ended */
@@ -415,7 +417,7 @@ static void on_failed(void *self, struct instance *instance, const char *why)
     struct server *s = self;
 
     (void)instance;
-    snprintf(s->why, sizeof(s->why), "%s", why);
+    snprintf(s->said, sizeof(s->said), "%s", why);
 }
 
 static void on_changed(void *self, struct instance *instance, enum session_list list)
@@ -465,8 +467,8 @@ static void explain(struct server *s, const struct instance_end *end)
     if (s->not_found) {
         snprintf(s->why, sizeof(s->why), "command '%.200s' %s", s->is->argv[0],
                  code == NOT_FOUND ? "is not found" : "cannot be executed");
-    } else if (s->why[0] != '\0') {
-        return;
+    } else if (s->said[0] != '\0') {
+        snprintf(s->why, sizeof(s->why), "%s", s->said);
     } else if (end->how.signal != 0) {
         snprintf(s->why, sizeof(s->why), "it was ended by signal %d before it was ready",
                  end->how.signal);
@@ -579,7 +581,7 @@ static bool is_over_era(const struct server *s, const struct instance_end *end)
                fb_kv_str("server", s->is->name));
         return true;
     }
-    if (end->was_probing && s->why[0] == '\0' && s->known_era != ERA_LEGACY) {
+    if (end->was_probing && s->said[0] == '\0' && s->known_era != ERA_LEGACY) {
         fb_log(FB_INFO, "server ended over the probe; it is started without",
                fb_kv_str("server", s->is->name));
         return true;
@@ -642,7 +644,7 @@ static void start(struct server *s)
     s->plan.session.era = s->is->era != ERA_UNKNOWN ? s->is->era : s->known_era;
     s->plan.session.era_forced = s->is->era != ERA_UNKNOWN;
     s->probed = s->probed || s->plan.session.era != ERA_LEGACY;
-    s->why[0] = '\0';
+    s->said[0] = '\0';
     s->starts++;
     status = instance_create(s->pool->config.loop, &s->plan, &server_events, s, &s->instance);
     if (!fb_is_ok(status)) {
@@ -699,6 +701,9 @@ static void want(struct server *s, enum admission_need need)
     }
     if (s->state != POOL_IDLE && s->state != POOL_QUEUED) {
         return;
+    }
+    if (s->state == POOL_IDLE) {
+        s->wanted_ms = now_of(s);
     }
     become(s, POOL_QUEUED);
     admission_wait(&pool->admission, &s->ticket, need, now_of(s));
@@ -830,6 +835,8 @@ struct pool_report pool_report(const struct pool *pool, size_t server)
         .starts = s->starts,
         .has_room = s->instance != NULL && instance_has_room(s->instance),
         .why = s->why,
+        .broke = s->broke,
+        .wanted_ms = now_of(s) - s->wanted_ms,
         .retry_ms = s->instance == NULL && rest_ms > 0 ? rest_ms : 0,
         .not_found = s->not_found,
     };

@@ -97,9 +97,11 @@ struct pool_report {
     uint32_t in_flight; /* calls it runs, and those that wait for it */
     uint32_t starts;
     bool has_room;
-    const char *why;  /* of the last failure; "" when it has run since or never failed */
-    int64_t retry_ms; /* from now until it may be started again; 0: at once */
-    bool not_found;   /* its command is not there, or cannot be executed */
+    bool broke;        /* its last start failed; another may be under way */
+    int64_t wanted_ms; /* how long ago it was to be started; while QUEUED or STARTING */
+    const char *why;   /* of the last failure; "" when it has run since or never failed */
+    int64_t retry_ms;  /* from now until it may be started again; 0: at once */
+    bool not_found;    /* its command is not there, or cannot be executed */
 };
 struct pool_report pool_report(const struct pool *pool, size_t server);
 
