@@ -33,7 +33,7 @@ static const struct fb_option calls_table[] = {
     {.name = NULL},
 };
 
-static void print_json(const Flowbalancer__V1__RecentCall *call)
+static bool print_json(const Flowbalancer__V1__RecentCall *call)
 {
     struct writer writer = {.depth = 0};
 
@@ -49,17 +49,18 @@ static void print_json(const Flowbalancer__V1__RecentCall *call)
     writer_key_string(&writer, "code", fb_code_name((enum fb_code)call->code));
     writer_key_uint(&writer, "attempts", call->attempts);
     writer_close(&writer, '}');
-    writer_send(&writer);
+    return writer_send(&writer);
 }
 
 /* Columns of fixed width, as the next call is not known yet. */
-static void print_line(const Flowbalancer__V1__RecentCall *call)
+static bool print_line(const Flowbalancer__V1__RecentCall *call)
 {
     const char *slash = strrchr(call->method, '/');
     const bool failed = call->code != FB_OK;
     char when[UNITS_ROOM];
     char took[UNITS_ROOM];
     struct fb_buffer line = {.limit_bytes = 8192};
+    bool written;
 
     fb_buffer_printf(
         &line, "%s  %9s  %s%-17s%s  %-32s  %-12s  %s", units_time_of_day(call->unix_ms, when),
@@ -71,8 +72,9 @@ static void print_line(const Flowbalancer__V1__RecentCall *call)
         fb_buffer_printf(&line, "  %" PRIu32 " attempts", call->attempts);
     }
     fb_buffer_string(&line, "\n");
-    terminal_write((struct fb_text){.data = line.data, .size = line.size});
+    written = terminal_write((struct fb_text){.data = line.data, .size = line.size});
     fb_buffer_finish(&line);
+    return written;
 }
 
 static int calls(const struct run *run)
@@ -84,6 +86,7 @@ static int calls(const struct run *run)
     const Flowbalancer__V1__RecentCallsResponse *response;
     struct fb_client *client;
     struct fb_stream *stream;
+    bool read_on = true; /* until nobody reads us any more */
     int code = connect_or_complain(run, "the router", run->router, &client);
 
     if (code != EXIT_DONE) {
@@ -98,17 +101,14 @@ static int calls(const struct run *run)
         fb_client_close(client);
         return EXIT_INTERNAL;
     }
-    while ((response = fb_admin_recent_calls_next(stream)) != NULL) {
+    while (read_on && (response = fb_admin_recent_calls_next(stream)) != NULL) {
         if (response->missed > 0) {
             terminal_complain(NULL, "%" PRIu64 " calls were missed: the reader is too slow",
                               response->missed);
         }
-        for (size_t i = 0; i < response->n_calls; i++) {
-            if (run->globals->json) {
-                print_json(response->calls[i]);
-            } else {
-                print_line(response->calls[i]);
-            }
+        for (size_t i = 0; read_on && i < response->n_calls; i++) {
+            read_on = run->globals->json ? print_json(response->calls[i])
+                                         : print_line(response->calls[i]);
         }
     }
     if (!fb_is_ok(fb_stream_answer(stream)->status)) {

@@ -141,7 +141,7 @@ static const char *project_folder(const struct run *run, const struct fb_import_
     return strcmp(folder, home) == 0 ? NULL : folder;
 }
 
-static void judge_source(const struct run *run, struct plan *plan, size_t source)
+static bool judge_source(const struct run *run, struct plan *plan, size_t source)
 {
     const struct fb_servers *servers = &plan->servers[source];
     const char *folder = project_folder(run, &plan->sources[source]);
@@ -149,10 +149,10 @@ static void judge_source(const struct run *run, struct plan *plan, size_t source
     for (size_t i = 0; i < servers->count; i++) {
         struct item *item = &plan->items[plan->item_count++];
 
-        *item = (struct item){
-            .source = &plan->sources[source],
-            .entry = merge_settle(&servers->items[i], folder),
-        };
+        *item = (struct item){.source = &plan->sources[source]};
+        if (!merge_settle(&servers->items[i], folder, run->arena, &item->entry)) {
+            return false;
+        }
         item->verdict = merge_judge(&item->entry, &plan->ours, plan->known, plan->known_count,
                                     import_options.replace);
         if (item->verdict == MERGE_ADDED || item->verdict == MERGE_REPLACED) {
@@ -163,6 +163,7 @@ static void judge_source(const struct run *run, struct plan *plan, size_t source
             plan->known[plan->known_count++] = &item->entry;
         }
     }
+    return true;
 }
 
 static struct fb_status read_ours(const struct run *run, struct plan *plan)
@@ -208,7 +209,9 @@ static struct fb_status make_plan(const struct run *run, struct plan *plan)
         return fb_fail(FB_RESOURCE_EXHAUSTED, "no memory for the servers");
     }
     for (size_t i = 0; i < plan->source_count; i++) {
-        judge_source(run, plan, i);
+        if (!judge_source(run, plan, i)) {
+            return fb_fail(FB_RESOURCE_EXHAUSTED, "no memory for the servers");
+        }
     }
     return fb_ok;
 }
@@ -229,19 +232,27 @@ static const struct {
                         "  (not taken: another client above has one of that name)"},
     [MERGE_OURSELF] = {"-", TERMINAL_DIM, "  (our own gateway)"},
     [MERGE_UNUSABLE] = {"!", TERMINAL_BAD,
-                        "  (not taken: only its client knows ${input:...} and "
-                        "${workspaceFolder}; write values in their place)"},
+                        "  (not taken: it names what only its client knows, as ${workspaceFolder} "
+                        "outside of a project; write values in their place)"},
 };
 
 static void show_item(const struct plan *plan, const struct item *item)
 {
     const struct fb_server_entry *present = fb_servers_find(&plan->ours, item->entry.name);
     struct fb_buffer line = {.limit_bytes = PRINTED_BYTES};
+    struct fb_buffer inputs = {.limit_bytes = PRINTED_BYTES};
 
     fb_buffer_printf(&line, "  %s%s%s %-20s ", terminal_colour(shown[item->verdict].colour),
                      shown[item->verdict].mark, terminal_colour(TERMINAL_PLAIN), item->entry.name);
     merge_describe(&item->entry, &line);
     fb_buffer_printf(&line, "%s\n", shown[item->verdict].words);
+    merge_inputs(&item->entry, &inputs);
+    if (inputs.size > 0 && (item->verdict == MERGE_ADDED || item->verdict == MERGE_REPLACED)) {
+        fb_buffer_printf(&line, "    %-21sgive values under flow.inputs of our file: ", "wants:");
+        fb_buffer_append(&line, inputs.data, inputs.size);
+        fb_buffer_string(&line, "\n");
+    }
+    fb_buffer_finish(&inputs);
     if ((item->verdict == MERGE_DIFFERS || item->verdict == MERGE_REPLACED) && present != NULL) {
         fb_buffer_printf(&line, "    %-21s", "ours:");
         merge_describe(present, &line);

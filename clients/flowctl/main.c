@@ -13,6 +13,7 @@
 #include "runtime/base/version.h"
 #include "runtime/config/environment.h"
 #include "runtime/config/options.h"
+#include "runtime/config/schema.h"
 
 /* In the order of --help. */
 static const struct command *const commands[] = {
@@ -128,13 +129,19 @@ static int show_help(const struct command *command, struct fb_arena *arena)
     return written ? EXIT_DONE : EXIT_INTERNAL;
 }
 
-static int show_config(const struct command *command, struct fb_arena *arena)
+static int show_config(const struct command *command, enum fb_options_wish wish,
+                       struct fb_arena *arena)
 {
     const struct fb_options_plan plan = plan_of(command, arena);
+    const struct fb_options_plan *const plans[] = {&plan};
     struct fb_buffer out = {.data = NULL};
     bool written;
 
-    fb_options_print(&plan, &out);
+    if (wish == FB_WISH_PRINT_SCHEMA) {
+        fb_config_schema(plans, 1, &out);
+    } else {
+        fb_options_print(&plan, &out);
+    }
     written = !out.failed && terminal_write((struct fb_text){.data = out.data, .size = out.size});
     fb_buffer_finish(&out);
     return written ? EXIT_DONE : EXIT_INTERNAL;
@@ -301,7 +308,7 @@ static int run_command(const struct command *command, int argc, char **argv,
         return show_help(command, arena);
     }
     if (options.wish == FB_WISH_PRINT_CONFIG || options.wish == FB_WISH_PRINT_SCHEMA) {
-        return show_config(command, arena);
+        return show_config(command, options.wish, arena);
     }
     if (options.rest_count < command->least_args || options.rest_count > command->most_args) {
         terminal_complain(
@@ -347,6 +354,9 @@ static int run_flowctl(int argc, char **argv, struct fb_arena *arena)
         const size_t skipped = options.rest_count > 0 && strcmp(options.rest[0], "help") == 0;
 
         return show_help(find(options.rest + skipped, options.rest_count - skipped, &used), arena);
+    }
+    if (options.rest_count == 0 && options.wish != FB_WISH_RUN) {
+        return show_config(NULL, options.wish, arena);
     }
     if (options.rest_count == 0) {
         show_help(NULL, arena);

@@ -45,11 +45,17 @@ static bool is_ourself(const struct fb_server_entry *entry)
     return strcmp(slash == NULL ? entry->argv[0] : slash + 1, "flow-gateway") == 0;
 }
 
-/* ${input:…} is asked for by VS Code, ${workspaceFolder} is known to a client alone. */
+/* What only a client could put in place of it. */
 static bool names_client(const char *text)
 {
-    return text != NULL &&
-           (strstr(text, "${input:") != NULL || strstr(text, "${workspaceFolder") != NULL);
+    static const char *const references[] = {"${workspaceFolder", "${command:", "${config:"};
+
+    for (size_t i = 0; text != NULL && i < sizeof(references) / sizeof(references[0]); i++) {
+        if (strstr(text, references[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool list_names_client(const char *const *list)
@@ -96,19 +102,89 @@ static bool is_relative(const char *program)
            strncmp(program, "${", 2) != 0;
 }
 
-struct fb_server_entry merge_settle(const struct fb_server_entry *entry, const char *folder)
+/* The text with the folder in place of each ${workspaceFolder}; NULL stays NULL. */
+static bool put_folder(const char **text, const char *folder, struct fb_arena *arena)
 {
-    struct fb_server_entry settled = *entry;
+    static const char reference[] = "${workspaceFolder}";
+    const char *found;
 
-    if (settled.cwd == NULL && settled.kind == FB_SERVER_STDIO) {
-        if (settled.project != NULL) {
-            settled.cwd = settled.project;
-        } else if (folder != NULL && is_relative(settled.argv[0])) {
-            settled.cwd = folder;
+    while (*text != NULL && (found = strstr(*text, reference)) != NULL) {
+        *text = fb_arena_printf(arena, "%.*s%s%s", (int)(found - *text), *text, folder,
+                                found + strlen(reference));
+        if (*text == NULL) {
+            return false;
         }
     }
-    settled.project = NULL;
-    return settled;
+    return true;
+}
+
+static bool put_folder_in_list(const char *const **list, const char *folder, struct fb_arena *arena)
+{
+    const char **copy;
+    size_t count = 0;
+
+    if (*list == NULL || !list_names_client(*list)) {
+        return true;
+    }
+    while ((*list)[count] != NULL) {
+        count++;
+    }
+    copy = fb_arena_zalloc(arena, count + 1, sizeof(*copy));
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = (*list)[i];
+        if (!put_folder(&copy[i], folder, arena)) {
+            return false;
+        }
+    }
+    *list = copy;
+    return copy != NULL;
+}
+
+bool merge_settle(const struct fb_server_entry *entry, const char *folder, struct fb_arena *arena,
+                  struct fb_server_entry *settled)
+{
+    *settled = *entry;
+    folder = entry->project == NULL ? folder : entry->project;
+    settled->project = NULL;
+    if (folder == NULL || strstr(folder, "${") != NULL) {
+        return true;
+    }
+    if (settled->cwd == NULL && settled->kind == FB_SERVER_STDIO &&
+        (entry->project != NULL || is_relative(settled->argv[0]))) {
+        settled->cwd = folder;
+    }
+    return put_folder_in_list(&settled->argv, folder, arena) &&
+           put_folder_in_list(&settled->env, folder, arena) &&
+           put_folder_in_list(&settled->headers, folder, arena) &&
+           put_folder(&settled->cwd, folder, arena) &&
+           put_folder(&settled->env_file, folder, arena) &&
+           put_folder(&settled->url, folder, arena);
+}
+
+static void inputs_of(const char *text, struct fb_buffer *out)
+{
+    static const char reference[] = "${input:";
+
+    while (text != NULL && (text = strstr(text, reference)) != NULL) {
+        const size_t size = strcspn(text + strlen(reference), "}");
+
+        text += strlen(reference);
+        fb_buffer_string(out, out->size == 0 ? "" : ", ");
+        fb_buffer_append(out, text, size);
+    }
+}
+
+void merge_inputs(const struct fb_server_entry *entry, struct fb_buffer *out)
+{
+    const char *const *const lists[] = {entry->argv, entry->env, entry->headers};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        for (size_t j = 0; lists[i] != NULL && lists[i][j] != NULL; j++) {
+            inputs_of(lists[i][j], out);
+        }
+    }
+    inputs_of(entry->url, out);
+    inputs_of(entry->cwd, out);
 }
 
 static bool sounds_secret(const char *text, size_t size)

@@ -39,9 +39,14 @@ enum merge_verdict merge_judge(const struct fb_server_entry *entry, const struct
 
 /*
  * The entry as it must stand in our file: one that is limited to a project, or that names its program by
- * a relative path, runs in its project's folder. `folder` is the project's, NULL for a file of the user.
+ * a relative path, runs in its project's folder, and ${workspaceFolder} becomes that folder. `folder`
+ * is the project's, NULL for a file of the user. False when the arena is exhausted.
  */
-struct fb_server_entry merge_settle(const struct fb_server_entry *entry, const char *folder);
+bool merge_settle(const struct fb_server_entry *entry, const char *folder, struct fb_arena *arena,
+                  struct fb_server_entry *settled);
+
+/* Appends the ids of ${input:id} that the entry wants values for, with commas; nothing for none. */
+void merge_inputs(const struct fb_server_entry *entry, struct fb_buffer *out);
 
 /*
  * One line that says what an entry is, for people: command and arguments, or URL. Values that look like

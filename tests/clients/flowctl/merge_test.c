@@ -74,13 +74,13 @@ static void our_own_gateway_is_never_taken(void **state)
 
 static void what_only_its_client_knows_cannot_be_used(void **state)
 {
-    const char *const asked[] = {"npx", "--key=${input:key}", NULL};
+    const char *const command[] = {"npx", "--key=${command:key}", NULL};
     const char *const folder[] = {"${workspaceFolder}/tool", NULL};
-    const char *const variable[] = {"npx", "${HOME}", NULL};
+    const char *const known[] = {"npx", "${HOME}", "${input:key}", NULL};
     const struct fb_server_entry entries[] = {
-        program("a", asked),
+        program("a", command),
         program("b", folder),
-        program("c", variable),
+        program("c", known),
     };
     const struct fb_servers ours = {.count = 0};
 
@@ -90,6 +90,21 @@ static void what_only_its_client_knows_cannot_be_used(void **state)
     assert_int_equal(merge_judge(&entries[2], &ours, NULL, 0, false), MERGE_ADDED);
 }
 
+static void the_inputs_that_want_values_are_named(void **state)
+{
+    const char *const argv[] = {"npx", "${input:key}-${input:other}", NULL};
+    const char *const env[] = {"A=${input:third}", NULL};
+    struct fb_server_entry entry = program("a", argv);
+    struct fb_buffer out = {.data = NULL};
+
+    (void)state;
+    entry.env = env;
+    merge_inputs(&entry, &out);
+    fb_buffer_append(&out, "", 1);
+    assert_string_equal(out.data, "key, other, third");
+    fb_buffer_finish(&out);
+}
+
 static void a_server_of_a_project_runs_in_its_folder(void **state)
 {
     const char *const relative[] = {"./tool", NULL};
@@ -97,14 +112,41 @@ static void a_server_of_a_project_runs_in_its_folder(void **state)
     struct fb_server_entry limited = program("a", found);
     const struct fb_server_entry in_file = program("b", relative);
     const struct fb_server_entry anywhere = program("c", found);
+    struct fb_server_entry settled;
+    struct fb_arena arena;
 
     (void)state;
+    fb_arena_init(&arena, 0);
     limited.project = "/p";
-    assert_string_equal(merge_settle(&limited, NULL).cwd, "/p");
-    assert_null(merge_settle(&limited, NULL).project);
-    assert_string_equal(merge_settle(&in_file, "/q").cwd, "/q");
-    assert_null(merge_settle(&in_file, NULL).cwd);
-    assert_null(merge_settle(&anywhere, "/q").cwd);
+    assert_true(merge_settle(&limited, NULL, &arena, &settled));
+    assert_string_equal(settled.cwd, "/p");
+    assert_null(settled.project);
+    assert_true(merge_settle(&in_file, "/q", &arena, &settled));
+    assert_string_equal(settled.cwd, "/q");
+    assert_true(merge_settle(&in_file, NULL, &arena, &settled));
+    assert_null(settled.cwd);
+    assert_true(merge_settle(&anywhere, "/q", &arena, &settled));
+    assert_null(settled.cwd);
+    fb_arena_finish(&arena);
+}
+
+static void the_folder_of_a_project_is_put_where_its_client_would(void **state)
+{
+    const char *const argv[] = {"npx", "${workspaceFolder}/a:${workspaceFolder}/b", NULL};
+    const char *const env[] = {"DIR=${workspaceFolder}", NULL};
+    struct fb_server_entry entry = program("a", argv);
+    struct fb_server_entry settled;
+    struct fb_arena arena;
+
+    (void)state;
+    fb_arena_init(&arena, 0);
+    entry.env = env;
+    assert_true(merge_settle(&entry, "/q", &arena, &settled));
+    assert_string_equal(settled.argv[0], "npx");
+    assert_string_equal(settled.argv[1], "/q/a:/q/b");
+    assert_null(settled.argv[2]);
+    assert_string_equal(settled.env[0], "DIR=/q");
+    fb_arena_finish(&arena);
 }
 
 static void a_description_shows_no_secret(void **state)
@@ -137,7 +179,9 @@ int main(void)
         cmocka_unit_test(of_two_clients_the_first_one_wins),
         cmocka_unit_test(our_own_gateway_is_never_taken),
         cmocka_unit_test(what_only_its_client_knows_cannot_be_used),
+        cmocka_unit_test(the_inputs_that_want_values_are_named),
         cmocka_unit_test(a_server_of_a_project_runs_in_its_folder),
+        cmocka_unit_test(the_folder_of_a_project_is_put_where_its_client_would),
         cmocka_unit_test(a_description_shows_no_secret),
     };
 

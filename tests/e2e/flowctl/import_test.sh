@@ -24,7 +24,7 @@ cat >"$HOME/.cursor/mcp.json" <<'JSON'
 JSON
 cat >"$project/.vscode/mcp.json" <<'JSON'
 {"inputs": [{"id": "k", "type": "promptString"}],
- "servers": {"asks": {"type": "stdio", "command": "npx", "args": ["${input:k}"]}, // theirs
+ "servers": {"asks": {"type": "stdio", "command": "npx", "args": ["${input:k}", "${workspaceFolder}"]}, // theirs
              "ours": {"command": "mcp-server-everything"}}}
 JSON
 cat >"$config" <<'JSON'
@@ -45,7 +45,8 @@ expect_in "+ files" "$HOME/out"
 expect_in "~ github" "$HOME/out"
 expect_in "- flow-balancer" "$HOME/out"
 expect_in "! files" "$HOME/out"
-expect_in "! asks" "$HOME/out"
+expect_in "+ asks" "$HOME/out"
+expect_in "flow.inputs of our file: k" "$HOME/out"
 expect_in "= ours" "$HOME/out"
 expect_not_in t1 "$HOME/out"
 expect_not_in key=1 "$HOME/out"
@@ -60,7 +61,7 @@ expect_json "$HOME/out" .written true
 [ "$(sha256sum <"$(json "$HOME/out" .backup)")" = "$(head -n 1 <<<"$before" | cut -d' ' -f1)  -" ] ||
     fail "the backup is not the file before"
 for text in "// mine" "// the best" '"flow": {"tier": "hot"}' '"github": {"command": "other"}' \
-    '"cwd": "'"$project"'"' https://example.com/mcp; do
+    '"cwd": "'"$project"'"' https://example.com/mcp "input:k}\", \"$project\""; do
     expect_in "$text" "$config"
 done
 expect_not_in flow-gateway "$config"
