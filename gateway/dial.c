@@ -311,7 +311,11 @@ static void fail_waiting(struct dial *dial, struct fb_status status)
             if (call->call != NULL) {
                 fb_client_call_cancel(call->call);
             }
-            end_call(call, &(struct failure){.status = status, .retry_ms = -1});
+            end_call(call, &(struct failure){
+                               .status = status,
+                               .reason = FB_TEXT("not-run"),
+                               .retry_ms = -1,
+                           });
         }
         call = next;
     }

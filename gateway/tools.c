@@ -306,10 +306,21 @@ static void answer_result(struct exchange *exchange, struct fb_text result)
                       text != NULL ? text : "the result is too long to be handed on");
 }
 
+/* JSON of the suite stands on one line already; should it not, it must not tear ours apart. */
+static struct fb_text one_line(struct fb_text json, struct fb_buffer *room)
+{
+    if (json.size == 0 || memchr(json.data, '\n', json.size) == NULL) {
+        return json;
+    }
+    fb_json_append_compact(room, json);
+    return (struct fb_text){.data = room->data, .size = room->size};
+}
+
 static void answer_input_wanted(struct exchange *exchange,
                                 const Flowbalancer__V1__InputWanted *wanted)
 {
     struct mcp *mcp = exchange->mcp;
+    struct fb_buffer room = {0};
     struct fb_buffer *out;
 
     if (exchange->revision != REVISION_MODERN) {
@@ -322,7 +333,8 @@ static void answer_input_wanted(struct exchange *exchange,
     fb_buffer_string(out, "{\"resultType\":\"input_required\"");
     if (wanted->input_requests_json.len > 0) {
         fb_buffer_string(out, ",\"inputRequests\":");
-        fb_buffer_text(out, text_of(wanted->input_requests_json));
+        fb_buffer_text(out, one_line(text_of(wanted->input_requests_json), &room));
+        fb_buffer_finish(&room);
     }
     if (wanted->request_state[0] != '\0') {
         fb_buffer_string(out, ",\"requestState\":");
@@ -342,16 +354,6 @@ static void answer_server_error(struct exchange *exchange, const Flowbalancer__V
         error->code, error->message, text_of(error->data_json), exchange->revision, &mcp->scratch);
 
     answer_error(mcp, &exchange->reply, &answer);
-}
-
-/* JSON of the suite stands on one line already; should it not, it must not tear ours apart. */
-static struct fb_text one_line(struct fb_text json, struct fb_buffer *room)
-{
-    if (json.size == 0 || memchr(json.data, '\n', json.size) == NULL) {
-        return json;
-    }
-    fb_json_append_compact(room, json);
-    return (struct fb_text){.data = room->data, .size = room->size};
 }
 
 static void on_call_event(struct exchange *exchange, const Flowbalancer__V1__CallToolEvent *event)

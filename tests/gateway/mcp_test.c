@@ -651,7 +651,10 @@ static void failures_are_said_as_the_table_has_them(void **state)
     static const struct failing cases[] = {
         {{FB_NOT_FOUND, "there is no tool s__t"}, "tool", -1, "\"error\":{\"code\":-32602,"},
         {{FB_UNIMPLEMENTED, "no"}, "", -1, "\"error\":{\"code\":-32602,"},
-        {{FB_UNAVAILABLE, "no worker"}, "", -1, "\"error\":{\"code\":-32603,"},
+        {{FB_UNAVAILABLE, "no worker"},
+         "",
+         -1,
+         "\"error\":{\"code\":-32603,\"message\":\"s__t: no worker. It was lost while it may have run."},
         {{FB_UNAVAILABLE, "no worker"}, "not-run", -1, "It did not run."},
         {{FB_DEADLINE_EXCEEDED, "the deadline passed"}, "", -1, "\"error\":{\"code\":-32603,"},
         {{FB_INTERNAL, "x"}, "", -1, "\"error\":{\"code\":-32603,"},
