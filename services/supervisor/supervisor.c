@@ -20,7 +20,8 @@ enum {
     PROGRAMS_MOST = FLEET_WORKERS_MOST + 2,
     ARGUMENTS_MOST = 24,
     SWEEP_EVERY_MS = 100,
-    KILLED_MS = 5000 /* for what was killed to be gone */
+    WRITE_AGAIN_MS = 1000, /* the suite file, when that failed */
+    KILLED_MS = 5000       /* for what was killed to be gone */
 };
 
 /* In the order in which they end. */
@@ -82,6 +83,8 @@ struct supervisor {
     enum role ending; /* of those that are being ended */
     int64_t started_unix_ms;
     struct fb_defer write;
+    struct fb_timer write_again;
+    bool unwritten; /* the suite file is not what it should be */
 };
 
 static void become(struct program *program, enum program_state next)
@@ -114,6 +117,32 @@ static void print_program(struct fb_buffer *out, const struct program *program)
                      (long long)program->started_unix_ms, program->starts);
 }
 
+static void changed(struct supervisor *supervisor);
+
+static void write_again(struct fb_timer *timer)
+{
+    changed((struct supervisor *)((char *)timer - offsetof(struct supervisor, write_again)));
+}
+
+/* A disk that is full may have room again, and who wants to end the suite reads the file. */
+static void suite_written(struct supervisor *supervisor, struct fb_status status)
+{
+    if (!fb_is_ok(status)) {
+        if (!supervisor->unwritten) {
+            fb_log(FB_ERROR, "cannot say what runs", fb_kv_status(status));
+        }
+        supervisor->unwritten = true;
+        fb_timer_set(supervisor->plan.loop, &supervisor->write_again,
+                     now_ms(supervisor) + WRITE_AGAIN_MS, write_again);
+        return;
+    }
+    if (supervisor->unwritten) {
+        fb_log(FB_INFO, "can say again what runs");
+    }
+    supervisor->unwritten = false;
+    fb_timer_clear(&supervisor->write_again);
+}
+
 static void write_suite(struct fb_defer *defer)
 {
     struct supervisor *supervisor =
@@ -133,9 +162,7 @@ static void write_suite(struct fb_defer *defer)
     fb_buffer_string(&text, "\n]}\n");
     status = text.failed ? fb_fail(FB_RESOURCE_EXHAUSTED, "no memory left for the suite file")
                          : place_write_suite(supervisor->plan.place, text.data, text.size, &arena);
-    if (!fb_is_ok(status)) {
-        fb_log(FB_ERROR, "cannot say what runs", fb_kv_status(status));
-    }
+    suite_written(supervisor, status);
     fb_buffer_finish(&text);
     fb_arena_finish(&arena);
 }
@@ -460,6 +487,7 @@ void supervisor_destroy(struct supervisor *supervisor)
         fb_child_forget(&supervisor->programs[i].child);
     }
     fb_timer_clear(&supervisor->sweep);
+    fb_timer_clear(&supervisor->write_again);
     fb_defer_cancel(&supervisor->write);
     free(supervisor);
 }

@@ -202,6 +202,19 @@ static void all_programs_are_started_and_told_where_to_listen(void **state)
     end_suite();
 }
 
+static void a_suite_file_that_could_not_be_written_is_written_when_it_can(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(path_of("run"), 0700), 0);
+    assert_int_equal(mkdir(path_of("run/suite.json.new"), 0700), 0); /* stands in the way */
+    start(folder, "10s", "warm");
+    wait_for("cannot say what runs");
+    assert_int_equal(rmdir(path_of("run/suite.json.new")), 0);
+    wait_for("can say again what runs");
+    assert_int_equal(access(path_of("run/suite.json"), R_OK), 0);
+    end_suite();
+}
+
 static void the_suite_file_says_what_runs_and_goes_with_it(void **state)
 {
     char text[2048] = "";
@@ -382,6 +395,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SUPERVISOR_TEST(all_programs_are_started_and_told_where_to_listen),
+        SUPERVISOR_TEST(a_suite_file_that_could_not_be_written_is_written_when_it_can),
         SUPERVISOR_TEST(the_suite_file_says_what_runs_and_goes_with_it),
         SUPERVISOR_TEST(a_killed_program_is_started_again),
         SUPERVISOR_TEST(a_program_that_cannot_be_started_is_tried_again),
