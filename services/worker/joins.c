@@ -1,8 +1,11 @@
 #include "services/worker/joins.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "flowbalancer/v1/registry.pb-c.h"
 #include "runtime/base/process.h"
@@ -15,12 +18,14 @@
 
 enum {
     ADDRESS_BYTES = 128,
+    ADDRESSES_MOST = 8,
     LINKS_MOST = 64,    /* routers joined at once */
     RESOLVE_MS = 30000, /* names are resolved anew */
     RESOLVE_FAILED_MS = 2000,
     REJOIN_MS = 200,   /* and up to as much again by chance */
     REFUSED_MS = 5000, /* the same after a refusal that will not mend soon */
     BACKOFF_MOST_MS = 2000,
+    SILENT_MS = 3000,   /* of dialling in vain before it is said */
     TOUCH_MS = 20,      /* changes that follow so closely are told as one */
     INTERVAL_MS = 1000, /* of heartbeats until the router has said */
     INTERVAL_LEAST_MS = 20,
@@ -46,11 +51,13 @@ struct link {
     struct joins *joins;
     struct target *target;
     char address[ADDRESS_BYTES];
+    struct fb_address socket;
     struct fb_channel *channel;
     struct fb_client_call *call; /* NULL between two tries */
     bool wanted;                 /* the name still resolves to it */
     bool welcomed;
-    bool told_away; /* the log knows that it cannot be joined */
+    int64_t tried_ms; /* since when it is dialled in vain */
+    bool told_away;   /* the log knows that it cannot be joined */
     int64_t interval_ms;
     uint64_t pong;
     struct told *told;     /* by server */
@@ -206,6 +213,50 @@ static Flowbalancer__V1__WorkerHeartbeat *heartbeat_of(struct link *link, struct
     return beat;
 }
 
+/*
+ * Who listens on all addresses is reached at the one from which we reach the router: that of the
+ * interface between us. False when the system knows no way there.
+ */
+static bool own_address(const struct link *link, uint16_t port, char *out)
+{
+    struct fb_address own = {.size = sizeof(own.socket)};
+    const int fd = socket(link->socket.socket.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool found;
+
+    if (fd < 0) {
+        return false;
+    }
+    /* Of datagrams nothing is sent by this: the system only chooses the way. */
+    found = connect(fd, (const struct sockaddr *)&link->socket.socket, link->socket.size) == 0 &&
+            getsockname(fd, (struct sockaddr *)&own.socket, &own.size) == 0;
+    close(fd);
+    if (found && own.socket.ss_family == AF_INET) {
+        ((struct sockaddr_in *)&own.socket)->sin_port = htons(port);
+    } else if (found && own.socket.ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)&own.socket)->sin6_port = htons(port);
+    } else {
+        return false;
+    }
+    fb_address_format(&own, out, ADDRESS_BYTES);
+    return true;
+}
+
+/* The address as this router is to dial it: `address` itself, or text put into `out`. */
+static const char *address_for(const struct link *link, const char *address, char *out)
+{
+    const char *port = strrchr(address, ':');
+    uint64_t number;
+
+    if (strncmp(address, "0.0.0.0:", 8) != 0 && strncmp(address, "[::]:", 5) != 0) {
+        return address;
+    }
+    if (!fb_text_to_u64(fb_text_of(port + 1), &number) || number > UINT16_MAX ||
+        !own_address(link, (uint16_t)number, out)) {
+        return address;
+    }
+    return out;
+}
+
 static void send_hello(struct link *link)
 {
     const struct joins_config *config = &link->joins->config;
@@ -213,6 +264,8 @@ static void send_hello(struct link *link)
     Flowbalancer__V1__JoinRequest request = FLOWBALANCER__V1__JOIN_REQUEST__INIT;
     Flowbalancer__V1__WorkerHello hello = FLOWBALANCER__V1__WORKER_HELLO__INIT;
     Flowbalancer__V1__ServerOffer *offers;
+    char texts[ADDRESSES_MOST][ADDRESS_BYTES];
+    const char *addresses[ADDRESSES_MOST];
     struct fb_arena arena;
 
     memset(link->told, 0, (count + 1) * sizeof(*link->told));
@@ -235,8 +288,12 @@ static void send_hello(struct link *link)
             hello.servers[hello.n_servers++] = &offers[i];
         }
         hello.worker_id = (char *)config->worker_id;
-        hello.n_addresses = config->addresses.count;
-        hello.addresses = (char **)config->addresses.items;
+        while (hello.n_addresses < config->addresses.count && hello.n_addresses < ADDRESSES_MOST) {
+            const size_t at = hello.n_addresses++;
+
+            addresses[at] = address_for(link, config->addresses.items[at], texts[at]);
+        }
+        hello.addresses = (char **)addresses;
         hello.tier = (Flowbalancer__V1__Tier)config->tier;
         hello.capacity = config->capacity;
         hello.version = (char *)FB_VERSION;
@@ -390,6 +447,7 @@ static void free_link(struct link *link)
     if (link->call != NULL) {
         fb_client_call_cancel(link->call);
     }
+    fb_channel_watch(link->channel, NULL, NULL);
     fb_channel_destroy(link->channel);
     free(link->told);
     free(link);
@@ -407,7 +465,22 @@ static void drop_link(struct link *link)
     free_link(link);
 }
 
-static void add_link(struct target *target, const char *address)
+/* A router that is dialled in vain for a while is worth a line; in the first moments it is not. */
+static void on_state(struct fb_channel *channel, enum fb_channel_state state, void *arg)
+{
+    struct link *link = arg;
+
+    (void)channel;
+    if (state == FB_CHANNEL_READY) {
+        link->tried_ms = now_of(link->joins);
+    } else if (state == FB_CHANNEL_FAILING && !link->told_away &&
+               now_of(link->joins) - link->tried_ms > SILENT_MS) {
+        link->told_away = true;
+        fb_log(FB_WARN, "a router cannot be reached", fb_kv_str("router", link->address));
+    }
+}
+
+static void add_link(struct target *target, const char *address, const struct fb_address *socket)
 {
     struct joins *joins = target->joins;
     struct fb_channel_config config = {
@@ -421,7 +494,13 @@ static void add_link(struct target *target, const char *address)
     struct fb_status status = fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory");
 
     if (link != NULL) {
-        *link = (struct link){.joins = joins, .target = target, .wanted = true};
+        *link = (struct link){
+            .joins = joins,
+            .target = target,
+            .socket = *socket,
+            .wanted = true,
+            .tried_ms = now_of(joins),
+        };
         snprintf(link->address, sizeof(link->address), "%s", address);
         link->told = calloc(joins->config.service->count + 1, sizeof(*link->told));
         if (joins->config.tls != NULL && config.tls.server_name == NULL &&
@@ -444,6 +523,7 @@ static void add_link(struct target *target, const char *address)
         free(link);
         return;
     }
+    fb_channel_watch(link->channel, on_state, link);
     link->next = joins->links;
     joins->links = link;
     joins->link_count++;
@@ -485,7 +565,7 @@ static void on_resolved(void *arg, struct fb_status status, const struct fb_addr
             }
         }
         if (!known && joins->link_count < LINKS_MOST) {
-            add_link(target, address);
+            add_link(target, address, &list[i]);
         }
     }
 }

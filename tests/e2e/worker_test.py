@@ -467,6 +467,12 @@ class JoinTest(unittest.TestCase):
         call.cancel()
         self.routers[0].next(lambda r: r.heartbeat.in_flight == 0)
 
+    def test_who_listens_everywhere_is_reached_at_its_own_address(self):
+        self.world.start("--advertise", "0.0.0.0:7071", "--advertise", "worker.example:7",
+                         "--router", f"127.0.0.1:{self.routers[0].port}")
+        hello = self.routers[0].next(lambda r: r.HasField("hello")).hello
+        self.assertEqual(list(hello.addresses), ["127.0.0.1:7071", "worker.example:7"])
+
     def test_a_ping_is_answered_and_a_drain_obeyed(self):
         self.start()
         router = self.routers[0]
