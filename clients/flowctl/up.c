@@ -362,6 +362,10 @@ static int report(const struct run *run, const struct wait *wait)
             "  }\n}\n",
             (int)entry.size, entry.data == NULL ? "" : entry.data);
     }
+    if (access(run->config_path, F_OK) != 0) {
+        terminal_complain("take over those of your MCP clients with \"flowctl import\"",
+                          "there are no servers yet: %s is not there", run->config_path);
+    }
     fb_buffer_finish(&entry);
     return EXIT_DONE;
 }
