@@ -935,7 +935,8 @@ void session_long_line(struct session *s, struct fb_text head, struct fb_text ta
     const struct session_answer how = {
         .end = SESSION_GARBLED,
         .status = {.code = FB_RESOURCE_EXHAUSTED,
-                   .why = "the server's answer is longer than a line may be"},
+                   .why = "the server has answered, but longer than max_line of its settings "
+                          "allows; ask for less at once"},
     };
     struct session_request *r = NULL;
     int64_t id;
@@ -1122,8 +1123,9 @@ static void page_answered(struct session_request *request, const struct session_
                     fb_fail(FB_FAILED_PRECONDITION, "the server answered the list with an error"));
         return;
     case SESSION_GARBLED:
-        end_listing(
-            l, fb_fail(FB_RESOURCE_EXHAUSTED, "a page of the list is longer than a line may be"));
+        end_listing(l,
+                    fb_fail(FB_RESOURCE_EXHAUSTED,
+                            "a page of the list is longer than max_line of its settings allows"));
         return;
     case SESSION_UNSENT:
     case SESSION_LOST:
