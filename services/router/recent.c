@@ -51,8 +51,11 @@ const struct recent_call *recent_find(const struct recent *recent, uint64_t numb
 
 void recent_copy(char *out, size_t room, struct fb_text text)
 {
-    const size_t size = text.size < room ? text.size : room - 1;
+    size_t size = text.size;
 
+    if (size >= room) {
+        size = fb_utf8_check(text.data, room - 1); /* no half of a character */
+    }
     if (size > 0) {
         memcpy(out, text.data, size);
     }

@@ -43,7 +43,7 @@ uint64_t recent_latest(const struct recent *recent);
 /* NULL when it is not kept any more, or not there yet. */
 const struct recent_call *recent_find(const struct recent *recent, uint64_t number);
 
-/* Copies as much as fits, with a NUL. */
+/* Copies as many whole characters as fit, with a NUL. */
 void recent_copy(char *out, size_t room, struct fb_text text);
 
 #endif

@@ -31,6 +31,10 @@ static void a_text_that_is_too_long_is_cut(void **state)
     (void)state;
     recent_copy(room, sizeof(room), FB_TEXT("abcdef"));
     assert_string_equal(room, "abc");
+    recent_copy(room, sizeof(room), FB_TEXT("abc"));
+    assert_string_equal(room, "abc");
+    recent_copy(room, sizeof(room), FB_TEXT("ab\xc3\xbc")); /* what is shown has to be UTF-8 */
+    assert_string_equal(room, "ab");
     recent_copy(room, sizeof(room), (struct fb_text){0});
     assert_string_equal(room, "");
 }
