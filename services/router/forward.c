@@ -422,15 +422,16 @@ static const struct fb_client_call_events sent_events = {
 static void on_cancel(struct fb_call *call, void *arg)
 {
     struct forward *forward = arg;
+    const bool late = fb_call_deadline_ms(call) <= fb_loop_now_ms(forward->router->loop);
 
-    (void)call;
     if (forward->sent != NULL) {
         fb_client_call_cancel(forward->sent);
         leave_worker(forward, false);
     } else if (forward->link != NULL) {
         stop_waiting(forward);
     }
-    finish(forward, fb_fail(FB_CANCELLED, "the caller cancelled"));
+    finish(forward, late ? fb_fail(FB_DEADLINE_EXCEEDED, "the deadline has passed")
+                         : fb_fail(FB_CANCELLED, "the caller cancelled"));
 }
 
 static void on_drain(struct fb_call *call, void *arg)

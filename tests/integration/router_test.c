@@ -430,6 +430,7 @@ static void a_deadline_ends_a_wait(void **state)
     WAIT_FOR(answer->over);
     assert_int_equal(answer->code, FB_DEADLINE_EXCEEDED);
     WAIT_FOR(router->waiting_count == 0 && router->in_flight == 0);
+    assert_int_equal(recent_find(router->recent, 1)->code, FB_DEADLINE_EXCEEDED);
 }
 
 static void a_full_worker_makes_the_next_call_wait_for_its_turn(void **state)
@@ -605,6 +606,7 @@ static void a_deadline_reaches_the_worker(void **state)
     assert_in_range(fb_call_deadline_ms(sides[0].held) - fb_clock_ms(), 1, 310);
     WAIT_FOR(answer->over && sides[0].cancelled == 1);
     assert_int_equal(answer->code, FB_DEADLINE_EXCEEDED);
+    assert_int_equal(recent_find(router->recent, 1)->code, FB_DEADLINE_EXCEEDED);
 }
 
 static void a_slow_reader_holds_its_worker_back(void **state)
