@@ -37,7 +37,8 @@ export class Service {
     tool('test__list', { outputSchema: { type: 'array', items: {} } }),
   ];
 
-  static async listen(address, service = new Service()) {
+  static async listen(address, credentials = grpc.ServerCredentials.createInsecure()) {
+    const service = new Service();
     const server = new grpc.Server({ 'grpc.max_receive_message_length': 32 << 20, 'grpc.max_send_message_length': 32 << 20 });
     server.addService(McpService.service, {
       ListTools: (call, done) => service.listTools(call, done),
@@ -45,8 +46,8 @@ export class Service {
       Listen: (call) => service.listenTo(call),
     });
     service.server = server;
-    await new Promise((resolve, reject) => {
-      server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve()));
+    service.port = await new Promise((resolve, reject) => {
+      server.bindAsync(address, credentials, (error, port) => (error ? reject(error) : resolve(port)));
     });
     return service;
   }
@@ -82,6 +83,7 @@ export class Service {
   }
 
   callTool(call) {
+    this.metadata = call.metadata;
     const { context, arguments_json: bytes, meta_json: meta } = call.request;
     const args = bytes.length > 0 ? JSON.parse(bytes) : {};
     const result = (value) => {

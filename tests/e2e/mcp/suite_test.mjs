@@ -1,8 +1,11 @@
 // How the gateway finds a router, brings one up, and finds it again.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+
+import grpc from '@grpc/grpc-js';
 
 import { Raw, modernMeta, scratch, until } from './gateway.mjs';
 import { Service } from './service.mjs';
@@ -203,6 +206,33 @@ describe('a router elsewhere', () => {
     raw.say(call(3, 'c'));
     assert.equal((await raw.heard()).result.content[0].text, 'Echo: c');
     await raw.close();
+    service.close();
+  });
+
+  it('is reached by TCP with mutual TLS, a token and the trace of the agent', async () => {
+    const pem = (name) => `${dir}/ca/${name}`;
+    const read = (name) => fs.readFileSync(pem(name));
+
+    execFileSync(path.join(import.meta.dirname, '../../../deploy/dev-ca'), [`${dir}/ca`]);
+    fs.writeFileSync(`${dir}/token`, 'abcdefghijklmnop\n');
+    service = await Service.listen('127.0.0.1:0', grpc.ServerCredentials.createSsl(
+      read('ca.pem'), [{ private_key: read('server.key'), cert_chain: read('server.pem') }], true,
+    ));
+    const args = ['--router', `127.0.0.1:${service.port}`, '--tls-ca', pem('ca.pem'), '--tls-server-name', 'localhost'];
+    const raw = new Raw([...args, '--tls-cert', pem('dev.pem'), '--tls-key', pem('dev.key'), '--token-file', `${dir}/token`]);
+    const message = call(1, 'a');
+
+    message.params._meta = { ...modernMeta, traceparent: '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01' };
+    raw.say(message);
+    assert.equal((await raw.heard()).result.content[0].text, 'Echo: a');
+    assert.deepEqual(service.metadata.get('authorization'), ['Bearer abcdefghijklmnop']);
+    assert.match(service.metadata.get('traceparent')[0], /^00-0123456789abcdef0123456789abcdef-[0-9a-f]{16}-01$/);
+    await raw.close();
+    const stranger = new Raw([...args, '--start-timeout', '300ms']);
+
+    stranger.say(call(1, 'a'));
+    assert.equal((await stranger.heard()).error.code, -32603);
+    await stranger.close();
     service.close();
   });
 
