@@ -69,27 +69,34 @@ bool terminal_print(const char *format, ...)
     return fflush(stdout) == 0 && written;
 }
 
+void terminal_escape(struct fb_text text, struct fb_buffer *out)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        const unsigned char c = (unsigned char)text.data[i];
+        const unsigned char next = i + 1 < text.size ? (unsigned char)text.data[i + 1] : 0;
+
+        if (c == 0xC2 && next >= 0x80 && next < 0xA0) { /* C1 controls, as UTF-8 has them */
+            fb_buffer_printf(out, "^[%c", next - 0x40);
+            i++;
+        } else if (c == 0x7F) {
+            fb_buffer_string(out, "^?");
+        } else if (c < 0x20 && c != '\n' && c != '\t') {
+            fb_buffer_printf(out, "^%c", c + 0x40);
+        } else {
+            fb_buffer_append(out, text.data + i, 1);
+        }
+    }
+}
+
 bool terminal_write_foreign(struct fb_text text)
 {
     struct fb_buffer shown = {.data = NULL};
     bool written;
 
-    for (size_t i = 0; i < text.size; i++) {
-        const unsigned char c = (unsigned char)text.data[i];
-        /* C1 controls are two bytes in UTF-8: C2 80 to C2 9F. */
-        const bool is_c1 = c == 0xC2 && i + 1 < text.size &&
-                           (unsigned char)text.data[i + 1] >= 0x80 &&
-                           (unsigned char)text.data[i + 1] < 0xA0;
-
-        if (terminal.out_is_terminal && is_c1) {
-            fb_buffer_printf(&shown, "^[%c", (unsigned char)text.data[++i] - 0x40);
-        } else if (terminal.out_is_terminal && c == 0x7F) {
-            fb_buffer_string(&shown, "^?");
-        } else if (terminal.out_is_terminal && c < 0x20 && c != '\n' && c != '\t') {
-            fb_buffer_printf(&shown, "^%c", c + 0x40);
-        } else {
-            fb_buffer_append(&shown, text.data + i, 1);
-        }
+    if (terminal.out_is_terminal) {
+        terminal_escape(text, &shown);
+    } else {
+        fb_buffer_text(&shown, text);
     }
     if (text.size == 0 || text.data[text.size - 1] != '\n') {
         fb_buffer_string(&shown, "\n");

@@ -42,10 +42,13 @@ bool terminal_write(struct fb_text text);
 bool terminal_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Text of strangers: on a terminal its control characters (but line feed and tab) are shown as ^X, so that
- * a tool's answer cannot drive the terminal. A line feed is added where the last one is missing.
+ * Text of strangers: on a terminal without its control characters, so that a tool's answer cannot drive
+ * it; elsewhere as it is. A line feed is added where the last one is missing.
  */
 bool terminal_write_foreign(struct fb_text text);
+
+/* Appends the text with its control characters, but line feed and tab, shown as ^X. Pure. */
+void terminal_escape(struct fb_text text, struct fb_buffer *out);
 
 /* "flowctl: …" on standard error, and a second line that says what to do; NULL for none. */
 void terminal_complain(const char *next, const char *format, ...)

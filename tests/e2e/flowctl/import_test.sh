@@ -55,6 +55,18 @@ expect_code 0 flowctl import --dry-run --yes
 [ "$(sha256sum "$config" "$HOME/.claude.json" "$HOME/.cursor/mcp.json")" = "$before" ] ||
     fail "a file was changed"
 
+# At a terminal it asks, and takes only yes for yes.
+script -qec "flowctl import" /dev/null <<<n >"$HOME/out"
+expect_in "Write 4 servers into $config? [y/N]" "$HOME/out"
+[ "$(sha256sum "$config" "$HOME/.claude.json" "$HOME/.cursor/mcp.json")" = "$before" ] ||
+    fail "no was taken for yes"
+cp "$config" "$HOME/kept"
+script -qec "flowctl import --from cursor" /dev/null <<<y >"$HOME/out"
+expect_in "wrote $config" "$HOME/out"
+expect_in https://example.com/mcp "$config"
+rm "$config".*.backup
+cp "$HOME/kept" "$config"
+
 # It writes what it said, keeps the file before, and there is nothing left to do.
 expect_code 0 flowctl import --yes --json
 expect_json "$HOME/out" .written true

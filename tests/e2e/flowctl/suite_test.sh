@@ -100,6 +100,16 @@ expect_json "$HOME/out" .ended true
 [ ! -e "/proc/$supervisor/exe" ] || fail "flow-supervisor still runs"
 [ ! -e "$state/run/suite.json" ] || fail "the list of programs was left behind"
 
+# In the foreground flowctl becomes the supervisor.
+flowctl up --foreground 2>"$HOME/foreground" &
+supervisor=$!
+timeout 30 bash -c 'until flowctl health >/dev/null 2>&1; do :; done' || fail "nothing serves"
+expect_code 0 flowctl up --json
+expect_json "$HOME/out" .pid "$supervisor"
+kill "$supervisor"
+wait "$supervisor" || fail "flow-supervisor ended with $?"
+expect_in "the suite has ended" "$HOME/foreground"
+
 # What a dead suite left is found and mended.
 expect_code 0 flowctl up --json
 kill -9 "$(json "$HOME/out" .pid)"
