@@ -28,15 +28,16 @@ static const int tier_numbers[] = {
 };
 
 const struct fb_metric worker_metrics[] = {
-    [WORKER_CALLS] = {"flowbalancer_worker_calls_total", FB_COUNTER, "Tool calls answered.",
+    [WORKER_CALLS] = {"flowbalancer_worker_calls_total", FB_COUNTER, .help = "Tool calls answered.",
                       .labels = {"code"}},
     [WORKER_CALL_SECONDS] = {"flowbalancer_worker_call_seconds", FB_HISTOGRAM,
-                             "From the call's arrival to its status.", FB_UNIT_SECONDS},
+                             .help = "From the call's arrival to its status.",
+                             .unit = FB_UNIT_SECONDS},
     [WORKER_IN_FLIGHT] = {"flowbalancer_worker_in_flight", FB_GAUGE,
-                          "Tool calls that came and are not yet answered."},
+                          .help = "Tool calls that came and are not yet answered."},
     [WORKER_INSTANCES] = {"flowbalancer_worker_instances", FB_GAUGE,
-                          "Servers that run and take calls."},
-    [WORKER_TOOLS] = {"flowbalancer_worker_tools", FB_GAUGE, "Tools in the catalogue."},
+                          .help = "Servers that run and take calls."},
+    [WORKER_TOOLS] = {"flowbalancer_worker_tools", FB_GAUGE, .help = "Tools in the catalogue."},
     {.name = NULL},
 };
 

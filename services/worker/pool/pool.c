@@ -589,12 +589,23 @@ static bool is_over_era(const struct server *s, const struct instance_end *end)
     return false;
 }
 
+static void say_oddities(const struct server *s, const struct session_oddities *odd)
+{
+    if (odd->noise + odd->strays + odd->refused + odd->dropped != 0) {
+        fb_log(FB_INFO, "server wrote what was of no use", fb_kv_str("server", s->is->name),
+               fb_kv_uint("not_json_rpc", odd->noise),
+               fb_kv_uint("answers_to_nothing", odd->strays),
+               fb_kv_uint("requests_refused", odd->refused), fb_kv_uint("dropped", odd->dropped));
+    }
+}
+
 static void on_end(void *self, struct instance *instance, const struct instance_end *end)
 {
     struct server *s = self;
     struct pool *pool = s->pool;
 
     assert(instance == s->instance);
+    say_oddities(s, session_oddities(instance_session(instance)));
     s->instance = NULL;
     instance_destroy(instance);
     admission_leave(&pool->admission, &s->ticket);
