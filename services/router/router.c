@@ -10,19 +10,22 @@
 enum { SWEEP_EVERY_MS = 500, RETRY_TOKENS_FIRST = 20 };
 
 const struct fb_metric router_metrics[] = {
-    [ROUTER_CALLS] = {"flowbalancer_router_calls_total", FB_COUNTER, "Calls answered.",
+    [ROUTER_CALLS] = {"flowbalancer_router_calls_total", FB_COUNTER, .help = "Calls answered.",
                       .labels = {"method", "code"}, .most_series = 256},
     [ROUTER_CALL_SECONDS] = {"flowbalancer_router_call_seconds", FB_HISTOGRAM,
-                             "From the call's first byte to its status.", FB_UNIT_SECONDS,
+                             .help = "From the call's first byte to its status.", FB_UNIT_SECONDS,
                              .labels = {"method"}},
     [ROUTER_IN_FLIGHT] = {"flowbalancer_router_in_flight", FB_GAUGE,
-                          "Calls that came and are not yet answered."},
-    [ROUTER_WAITING] = {"flowbalancer_router_waiting", FB_GAUGE, "Calls that wait for a worker."},
-    [ROUTER_RETRIES] = {"flowbalancer_router_retries_total", FB_COUNTER,
-                        "Calls sent to another worker after the first surely had not run them."},
-    [ROUTER_WORKERS] = {"flowbalancer_router_workers", FB_GAUGE, "Workers by state.",
+                          .help = "Calls that came and are not yet answered."},
+    [ROUTER_WAITING] = {"flowbalancer_router_waiting", FB_GAUGE,
+                        .help = "Calls that wait for a worker."},
+    [ROUTER_RETRIES] =
+        {"flowbalancer_router_retries_total", FB_COUNTER,
+         .help = "Calls sent to another worker after the first surely had not run them."},
+    [ROUTER_WORKERS] = {"flowbalancer_router_workers", FB_GAUGE, .help = "Workers by state.",
                         .labels = {"state"}},
-    [ROUTER_SESSIONS] = {"flowbalancer_router_sessions", FB_GAUGE, "Sessions held by workers."},
+    [ROUTER_SESSIONS] = {"flowbalancer_router_sessions", FB_GAUGE,
+                         .help = "Sessions held by workers."},
     {.name = NULL},
 };
 

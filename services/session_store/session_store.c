@@ -12,15 +12,16 @@
 enum { FAILURE_REPEAT_MS = 10000 }; /* the same failure is logged again after so long */
 
 const struct fb_metric session_store_metrics[] = {
-    [STORE_EVENTS] = {"flowbalancer_store_events_total", FB_COUNTER, "Events kept."},
+    [STORE_EVENTS] = {"flowbalancer_store_events_total", FB_COUNTER, .help = "Events kept."},
     [STORE_APPENDS] = {"flowbalancer_store_appends_total", FB_COUNTER,
-                       "Appends kept, repeated requests not counted."},
+                       .help = "Appends kept, repeated requests not counted."},
     [STORE_REFUSED] = {"flowbalancer_store_refused_total", FB_COUNTER,
-                       "Operations that were refused or failed.", .labels = {"code"}},
+                       .help = "Operations that were refused or failed.", .labels = {"code"}},
     [STORE_WATCHERS] = {"flowbalancer_store_watchers", FB_GAUGE,
-                        "Streams that wait for changes now."},
+                        .help = "Streams that wait for changes now."},
     [STORE_WAITING] = {"flowbalancer_store_waiting", FB_GAUGE,
-                       "Operations that waited for the engine when the last one came back."},
+                       .help =
+                           "Operations that waited for the engine when the last one came back."},
     {.name = NULL},
 };
 

@@ -42,7 +42,8 @@ static const struct fb_option options[] = {
 enum { SAMPLE_OVERVIEWS };
 
 static const struct fb_metric metrics[] = {
-    [SAMPLE_OVERVIEWS] = {"flowbalancer_sample_overviews_total", FB_COUNTER, "Overviews given."},
+    [SAMPLE_OVERVIEWS] = {"flowbalancer_sample_overviews_total", FB_COUNTER,
+                          .help = "Overviews given."},
     {.name = NULL},
 };
 
