@@ -90,6 +90,7 @@ struct fb_h2_connection {
     uint32_t stream_count;       /* in that list */
     uint32_t unconsumed;         /* bytes not yet given back to the peer's connection window */
     size_t partial_bytes;        /* in unfinished messages of all streams */
+    size_t queued_bytes;         /* that wait to be sent, of all streams */
 
     /* life */
     uint32_t users;   /* its own existence, calls that refer to it, and who is inside */

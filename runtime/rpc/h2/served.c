@@ -12,9 +12,10 @@
 
 enum {
     HEADER_BYTES_MOST =
-        64 * 1024,           /* of one call, as HTTP/2 counts; beyond it is not even answered */
-    FIELDS_FIXED = 4,        /* fields of an answer beside metadata */
-    LARGE_BYTES = 16 * 1024, /* more than a frame */
+        64 * 1024,            /* of one call, as HTTP/2 counts; beyond it is not even answered */
+    FIELDS_FIXED = 4,         /* fields of an answer beside metadata */
+    LARGE_BYTES = 16 * 1024,  /* more than a frame */
+    CALLS_TO_THEIR_LIMIT = 8, /* may wait on one connection, or more with less each */
 };
 
 struct fb_h2_served_call {
@@ -266,6 +267,16 @@ static void take_turns(struct fb_h2_served_call *served)
                                                   1);
 }
 
+/*
+ * Clients that ask for much in many calls and read none of it get no more memory than a few would.
+ */
+static bool is_beyond_share(const struct fb_h2_served_call *served)
+{
+    const size_t limit = fb_server_limits(served->home->listener->server)->send_limit_bytes;
+
+    return served->home->connection.queued_bytes > CALLS_TO_THEIR_LIMIT * limit;
+}
+
 static size_t message_end(struct fb_call *call)
 {
     struct fb_h2_served_call *served = of_call(call);
@@ -278,7 +289,7 @@ static size_t message_end(struct fb_call *call)
     if (waiting > LARGE_BYTES && !served->takes_turns && served->stream.id != 0) {
         take_turns(served);
     }
-    return waiting;
+    return is_beyond_share(served) ? SIZE_MAX : waiting;
 }
 
 static void end_answer(struct fb_h2_served_call *served, struct fb_status status)

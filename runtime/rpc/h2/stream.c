@@ -71,6 +71,15 @@ static void forget_partial(struct fb_h2_stream *stream)
     stream->in_partial = 0;
 }
 
+/* What waits in the stream, counted in its connection, too. */
+static void count_queued(struct fb_h2_stream *stream, size_t waiting)
+{
+    if (stream->connection != NULL) {
+        stream->connection->queued_bytes += waiting - stream->out_counted;
+        stream->out_counted = waiting;
+    }
+}
+
 void fb_h2_stream_close(struct fb_h2_stream *stream)
 {
     if (stream->link == NULL) {
@@ -99,6 +108,7 @@ void fb_h2_stream_release(struct fb_h2_shared *shared, struct fb_h2_stream *stre
         struct fb_h2_connection *connection = stream->connection;
 
         forget_partial(stream);
+        count_queued(stream, 0);
         fb_h2_connection_consume(connection, stream->held.size);
         stream->connection = NULL;
         fb_h2_connection_let_go(connection);
@@ -222,6 +232,7 @@ size_t fb_h2_stream_commit(struct fb_h2_stream *stream)
     stream->out_end += stream->out_message;
     stream->out_message = 0;
     waiting = stream->out_end - stream->out_begin;
+    count_queued(stream, waiting);
     if (waiting > stream->out_high) {
         stream->out_was_high = true;
     }
@@ -242,6 +253,7 @@ bool fb_h2_stream_drop(struct fb_h2_stream *stream)
     }
     stream->out_begin = 0;
     stream->out_end = 0;
+    count_queued(stream, 0);
     return stream->out_left == 0;
 }
 
@@ -343,6 +355,7 @@ int fb_h2_stream_send_data(nghttp2_session *session, nghttp2_frame *frame, const
     stream->out_promised = 0;
     advance(stream, length);
     waiting = stream->out_end - stream->out_begin;
+    count_queued(stream, waiting);
     if (waiting == 0) {
         stream->out_begin = 0;
         stream->out_end = 0;

@@ -55,6 +55,7 @@ struct fb_h2_stream {
     size_t out_end;
     size_t out_message;  /* bytes of the message that is being filled, 0: none */
     size_t out_left;     /* bytes of a message that is partly sent */
+    size_t out_counted;  /* of what waits, in the connection's count */
     size_t out_promised; /* bytes of a frame that is begun and waits for room */
     size_t out_high;     /* high mark */
     bool out_was_high;

@@ -891,6 +891,33 @@ static void a_small_answer_does_not_wait_behind_a_large_one(void **state)
     expect_trailers(1, "0");
 }
 
+static int set_up_stingy(void **state)
+{
+    (void)state;
+    serve(&(struct fb_server_config){.send_limit_bytes = 20000, .streams_per_connection = STREAMS});
+    return 0;
+}
+
+static void answers_nobody_reads_share_a_bound(void **state)
+{
+    static uint8_t request[12003] = {'\n', 0xe0, 0x5d}; /* 12,000 bytes */
+    struct raw *raw = &world.raw;
+    const struct fb_server_stats *stats = fb_server_stats(world.server);
+
+    (void)state;
+    raw_hello(raw);
+    raw_setting(raw, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0);
+    for (uint32_t stream = 1; stream < 2 * STREAMS; stream += 2) {
+        raw_request(raw, stream, echo, NULL, NULL);
+        raw_message(raw, stream, RAW_END_STREAM, request, sizeof(request));
+    }
+    raw_settle(raw);
+    assert_int_equal(stats->calls_ended[FB_OK], 13); /* 13 times 12,008 are within 8 times 20,000 */
+    assert_int_equal(stats->calls_ended[FB_RESOURCE_EXHAUSTED], STREAMS - 13);
+    raw_window(raw, 1, 20000);
+    expect_trailers(1, "0");
+}
+
 static void a_window_that_overflows_is_a_flow_control_error(void **state)
 {
     (void)state;
@@ -1370,6 +1397,7 @@ int main(void)
         TEST(settings_that_shrink_a_window_in_mid_answer_are_obeyed),
         TEST(a_slow_reader_stops_the_handler_at_the_high_mark),
         TEST(a_small_answer_does_not_wait_behind_a_large_one),
+        TEST_IN(set_up_stingy, answers_nobody_reads_share_a_bound),
         TEST(a_window_that_overflows_is_a_flow_control_error),
         TEST(a_window_of_a_stream_that_overflows_resets_it),
         TEST(a_client_is_held_back_while_the_handler_pauses),
