@@ -2,12 +2,9 @@
 
 import os
 import shutil
-import sys
 import unittest
 
-sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)), os.path.abspath("tests/support")]
-
-from storm import Storm  # noqa: E402
+from storm import Storm
 
 ROUNDS = 20
 

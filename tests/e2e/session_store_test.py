@@ -7,7 +7,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,8 +15,7 @@ import unittest
 import grpc
 from google.protobuf import descriptor_pb2
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from contracts import Caller, messages  # noqa: E402 (found just above)
+from contracts import Caller, messages
 
 pb = messages("flowbalancer/v1/session_store")
 health = messages("grpc/health/v1/health")

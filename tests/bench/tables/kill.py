@@ -5,10 +5,7 @@ import shutil
 import sys
 
 from measure import BIN, machine, scaled, spread, table, verdict
-
-sys.path[:0] = [os.path.abspath("tests/e2e"), os.path.abspath("tests/support")]
-
-from storm import Storm  # noqa: E402
+from storm import Storm
 
 ROUNDS = 200
 
