@@ -180,7 +180,10 @@ static bool have_channel(struct dial *dial)
     status = fb_channel_create(dial->loop, dial->config.transport, &dial->config.channel,
                                &dial->channel);
     if (!fb_is_ok(status)) {
-        snprintf(dial->fault, sizeof(dial->fault), "%s", status.why);
+        /* With a suite of this machine nothing but its folder makes the target. */
+        snprintf(dial->fault, sizeof(dial->fault), "router %.300s: %s%s",
+                 dial->config.channel.target, status.why,
+                 dial->config.suite != NULL ? "; name a shorter --state-dir" : "");
         return false;
     }
     fb_channel_watch(dial->channel, on_state, dial);
