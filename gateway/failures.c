@@ -2,20 +2,23 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* jsonrpc 0: a result with isError, which is shown to the model. */
 struct mcp_failure {
     int jsonrpc;
     const char *advice; /* what to do next; "" when the words of the status say it */
+    bool passes;        /* where it surely did not run, the same may do soon */
 };
 
 static const struct mcp_failure mcp_failures[FB_CODE_COUNT] = {
-    [FB_CANCELLED] = {0, "The call was cancelled on the way; it may have run."},
-    [FB_UNKNOWN] = {0, "Check what it has done before you call it again."},
+    [FB_CANCELLED] = {0, "The call was cancelled on the way; it may have run.", .passes = true},
+    [FB_UNKNOWN] = {0, "Check what it has done before you call it again.", .passes = true},
     [FB_INVALID_ARGUMENT] = {0, "Correct the arguments and call it again."},
     [FB_DEADLINE_EXCEEDED] = {JSONRPC_INTERNAL_ERROR,
                               "It was stopped and may have run. Ask for less at once, or have "
-                              "--call-timeout of the gateway raised."},
+                              "--call-timeout of the gateway raised.",
+                              .passes = true},
     [FB_NOT_FOUND] = {JSONRPC_INVALID_PARAMS, "List the tools again and use a name from the list."},
     [FB_ALREADY_EXISTS] = {0, ""},
     [FB_PERMISSION_DENIED] = {0, "Do not retry; the user has to grant it."},
@@ -29,7 +32,8 @@ static const struct mcp_failure mcp_failures[FB_CODE_COUNT] = {
                      "This is a fault of flow-balancer; its log says more."},
     [FB_UNAVAILABLE] = {JSONRPC_INTERNAL_ERROR,
                         "Try again in a moment; if it stays so, `flowctl doctor` tells the user "
-                        "what is wrong."},
+                        "what is wrong.",
+                        .passes = true},
     [FB_DATA_LOSS] = {JSONRPC_INTERNAL_ERROR, "Have the user run `flowctl store check`."},
     [FB_UNAUTHENTICATED] = {0, "Do not retry; the user has to set the gateway's --token or "
                                "certificate."},
@@ -52,6 +56,7 @@ static const char *in_ms(int64_t ms, struct fb_arena *arena)
 static const char *advice_for(const struct failure *failure, bool effect, struct fb_arena *arena)
 {
     const char *advice = mcp_failure(failure->status.code)->advice;
+    const bool passes = mcp_failure(failure->status.code)->passes;
 
     if (failure->retry_ms >= 0) {
         const char *when = in_ms(failure->retry_ms, arena);
@@ -59,8 +64,8 @@ static const char *advice_for(const struct failure *failure, bool effect, struct
         return fb_arena_printf(arena, "Try again %s.", when != NULL ? when : "later");
     }
     if (fb_text_is(failure->reason, "not-run")) {
-        return "It did not run. Try again in a moment; if it stays so, `flowctl doctor` tells the "
-               "user what is wrong.";
+        return fb_arena_printf(arena, "It did not run.%s%s", passes || *advice != '\0' ? " " : "",
+                               passes ? mcp_failures[FB_UNAVAILABLE].advice : advice);
     }
     if (effect && failure->status.code == FB_UNAVAILABLE) {
         return "It was lost while it may have run. Check what it has done before you call it "
@@ -77,7 +82,8 @@ static const char *words(const char *what, const struct failure *failure, bool e
         failure->status.why[0] != '\0' ? failure->status.why : fb_code_name(failure->status.code);
     const char *advice = advice_for(failure, effect, arena);
     size_t end = fb_text_of(why).size;
-    const char *stop = why[end - 1] == '.' || advice == NULL || *advice == '\0' ? "" : ".";
+    const char *stop =
+        strchr(".?!", why[end - 1]) != NULL || advice == NULL || *advice == '\0' ? "" : ".";
     const char *text =
         fb_arena_printf(arena, "%s%s%s%s%s%s", what, *what != '\0' ? ": " : "", why, stop,
                         advice != NULL && *advice != '\0' ? " " : "", advice != NULL ? advice : "");
