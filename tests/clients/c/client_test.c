@@ -1,4 +1,9 @@
+#define _GNU_SOURCE /* environ */
+
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -6,12 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <time.h>
 
 #include "clients/c/admin.h"
 #include "clients/c/client.h"
@@ -23,6 +27,7 @@
 #include "runtime/rpc/core/core.h"
 #include "runtime/rpc/h2/h2.h"
 #include "runtime/rpc/server.h"
+#include "tests/support/folder.h"
 
 enum { LONG_MS = 20000, EVENTS = 64, EVENT_BYTES = 256 * 1024 };
 
@@ -30,7 +35,7 @@ enum { LONG_MS = 20000, EVENTS = 64, EVENT_BYTES = 256 * 1024 };
 
 struct world {
     const struct fb_transport *transport;
-    char folder[32];
+    char folder[FOLDER_BYTES];
     char target[64];
     struct fb_loop *loop;
     struct fb_server *server;
@@ -134,18 +139,24 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void begin(struct world *world, const struct fb_transport *transport, const char *token)
+static void begin_at(struct world *world, const struct fb_transport *transport, const char *address,
+                     const struct fb_tls_config *tls, const char *token)
 {
     static const struct fb_server_config limits;
-    struct fb_listen_config listening = {.address = world->target};
+    struct fb_listen_config listening = {.address = address};
     char path[64];
     FILE *file;
 
     memset(world, 0, sizeof(*world));
     world->transport = transport;
-    snprintf(world->folder, sizeof(world->folder), "/tmp/client-XXXXXX");
-    assert_non_null(mkdtemp(world->folder));
+    assert_true(folder_make(world->folder));
     snprintf(world->target, sizeof(world->target), "unix:%s/s", world->folder);
+    if (address == NULL) {
+        listening.address = world->target;
+    }
+    if (tls != NULL) {
+        listening.tls = *tls;
+    }
     if (token != NULL) {
         snprintf(path, sizeof(path), "%s/tokens", world->folder);
         file = fopen(path, "w");
@@ -168,10 +179,13 @@ static void begin(struct world *world, const struct fb_transport *transport, con
     assert_int_equal(pthread_create(&world->thread, NULL, serve, world), 0);
 }
 
+static void begin(struct world *world, const struct fb_transport *transport, const char *token)
+{
+    begin_at(world, transport, NULL, NULL, token);
+}
+
 static void end(struct world *world)
 {
-    char path[64];
-
     fb_loop_stop(world->loop);
     pthread_join(world->thread, NULL);
     fb_server_destroy(world->server);
@@ -179,11 +193,7 @@ static void end(struct world *world)
     fb_tokens_destroy(world->tokens);
     sem_destroy(&world->cancelled);
     free(world->payload);
-    snprintf(path, sizeof(path), "%s/s", world->folder);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/tokens", world->folder);
-    unlink(path);
-    rmdir(world->folder);
+    assert_true(folder_remove(world->folder));
 }
 
 static struct fb_client *client_of(const struct world *world)
@@ -491,6 +501,97 @@ static void where_nobody_listens_a_call_is_unavailable_and_surely_not_run(void *
     fb_client_close(client);
 }
 
+/* --- by TCP with mutual TLS --- */
+
+struct authority {
+    char folder[FOLDER_BYTES];
+    char ca[64];
+    char server_cert[64];
+    char server_key[64];
+    char client_cert[64];
+    char client_key[64];
+};
+
+static void make_authority(struct authority *authority)
+{
+    char *argv[] = {(char *)(uintptr_t) "deploy/dev-ca", authority->folder, NULL};
+    int status = -1;
+    pid_t pid;
+
+    assert_true(folder_make(authority->folder));
+    assert_int_equal(posix_spawn(&pid, argv[0], NULL, NULL, argv, environ), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    snprintf(authority->ca, sizeof(authority->ca), "%s/ca.pem", authority->folder);
+    snprintf(authority->server_cert, 64, "%s/server.pem", authority->folder);
+    snprintf(authority->server_key, 64, "%s/server.key", authority->folder);
+    snprintf(authority->client_cert, 64, "%s/dev.pem", authority->folder);
+    snprintf(authority->client_key, 64, "%s/dev.key", authority->folder);
+}
+
+static enum fb_code ask_over_tls(const struct world *world, const struct fb_tls_config *tls)
+{
+    const struct fb_client_config config = {
+        .target = fb_server_address(world->server, 0), .tls = *tls, .timeout_ms = 5000};
+    Flowbalancer__V1__ListToolsRequest request = FLOWBALANCER__V1__LIST_TOOLS_REQUEST__INIT;
+    struct fb_answer answer = {.status = fb_ok};
+    struct fb_client *client = NULL;
+    enum fb_code code;
+
+    assert_int_equal(fb_client_open(&config, &client).code, FB_OK);
+    fb_mcp_list_tools(client, &request, NULL, &answer);
+    code = answer.status.code;
+    fb_answer_finish(&answer);
+    fb_client_close(client);
+    return code;
+}
+
+static void over_mutual_tls_a_certificate_opens_what_stays_shut_without(void **state)
+{
+    struct world world;
+    struct authority authority;
+    struct authority other;
+    struct fb_tls_config server_tls = {.require_client_cert = true};
+    struct fb_tls_config ours;
+    struct fb_tls_config without;
+    struct fb_tls_config mistrusting;
+
+    make_authority(&authority);
+    make_authority(&other);
+    server_tls.ca_file = authority.ca;
+    server_tls.cert_file = authority.server_cert;
+    server_tls.key_file = authority.server_key;
+    ours = (struct fb_tls_config){.ca_file = authority.ca,
+                                  .cert_file = authority.client_cert,
+                                  .key_file = authority.client_key};
+    without = (struct fb_tls_config){.ca_file = authority.ca};
+    mistrusting = ours;
+    mistrusting.ca_file = other.ca;
+
+    begin_at(&world, served_by(state), "127.0.0.1:0", &server_tls, NULL);
+    assert_int_equal(ask_over_tls(&world, &ours), FB_OK);
+    assert_int_equal(ask_over_tls(&world, &without), FB_UNAVAILABLE);
+    assert_int_equal(ask_over_tls(&world, &mistrusting), FB_UNAVAILABLE);
+    assert_int_equal(ask_over_tls(&world, &ours), FB_OK);
+    end(&world);
+    assert_true(folder_remove(authority.folder));
+    assert_true(folder_remove(other.folder));
+}
+
+static void a_certificate_that_cannot_be_read_is_refused_at_once(void **state)
+{
+    const struct fb_client_config config = {.target = "127.0.0.1:1",
+                                            .tls = {.ca_file = "/no/such/ca.pem"}};
+    struct fb_client *client = NULL;
+    struct fb_status status;
+
+    (void)state;
+    status = fb_client_open(&config, &client);
+    assert_int_equal(status.code, FB_INVALID_ARGUMENT);
+    assert_non_null(strstr(status.why, "/no/such/ca.pem"));
+    assert_null(client);
+}
+
 static void a_target_that_is_none_is_refused(void **state)
 {
     const struct fb_client_config config = {.target = "somewhere"};
@@ -580,6 +681,8 @@ int main(void)
         ON_BOTH(the_token_goes_with_each_call),
         ON_BOTH(on_a_loop_of_the_caller_events_tell_and_nothing_blocks),
         ON_BOTH(a_call_may_be_cancelled_from_inside_its_reply),
+        ON_BOTH(over_mutual_tls_a_certificate_opens_what_stays_shut_without),
+        cmocka_unit_test(a_certificate_that_cannot_be_read_is_refused_at_once),
         cmocka_unit_test(where_nobody_listens_a_call_is_unavailable_and_surely_not_run),
         cmocka_unit_test(a_target_that_is_none_is_refused),
         cmocka_unit_test(every_method_of_the_contracts_is_there),
