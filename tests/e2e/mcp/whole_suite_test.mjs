@@ -11,7 +11,7 @@ import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/st
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 
-import { gateway, scratch, until } from './gateway.mjs';
+import { Raw, gateway, scratch, until } from './gateway.mjs';
 
 const run = promisify(execFile);
 const bin = path.join(import.meta.dirname, '../../node_modules/.bin');
@@ -43,6 +43,7 @@ describe('the whole suite', () => {
   });
 
   after(() => {
+    Raw.killAll();
     execFileSync(path.join(process.env.FB_BIN ?? '', 'flowctl'), ['down', '--state-dir', `${dir}/state`]);
     fs.rmSync(dir, { recursive: true });
   });
@@ -140,6 +141,31 @@ describe('the whole suite', () => {
       assert.equal((answer.result ?? answer).content[0].text, 'Echo: hi');
     });
   }
+
+  it('tells a legacy agent when a server has got another tool', async () => {
+    const raw = new Raw(args);
+    const ask = async (id, method, params = {}) => {
+      raw.say({ jsonrpc: '2.0', id, method, params });
+      for (;;) {
+        const message = await raw.heard();
+
+        if (message.id === id) {
+          return message.result;
+        }
+        changed ||= message.method === 'notifications/tools/list_changed';
+      }
+    };
+    let changed = false;
+
+    await raw.handshake();
+    await ask(1, 'tools/list');
+    await ask(2, 'tools/call', { name: 'witness__grow', arguments: { name: 'leaf' } });
+    while (!changed) {
+      changed = (await raw.heard()).method === 'notifications/tools/list_changed';
+    }
+    assert.ok((await ask(3, 'tools/list')).tools.some((tool) => tool.name === 'witness__leaf'));
+    await raw.close();
+  });
 
   it('runs one instance of a server for all agents', () => {
     assert.equal(noted().filter((line) => line === 'started').length, 1);

@@ -1,4 +1,4 @@
-// An MCP server that writes down what reached it: its start, and each cancellation.
+// An MCP server that writes down what reached it: its start, and each cancellation. It can get another tool.
 import fs from 'node:fs';
 
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
@@ -17,6 +17,10 @@ server.registerTool('wait', { description: 'Answers only when it is cancelled, a
       resolve({ content: [] });
     });
   });
+});
+server.registerTool('grow', { description: 'Adds a tool of the given name.', inputSchema: { name: z.string() } }, ({ name }) => {
+  server.registerTool(name, { description: 'New.', inputSchema: {} }, () => ({ content: [] }));
+  return { content: [] };
 });
 note('started');
 await server.connect(new StdioServerTransport());
