@@ -23,9 +23,9 @@ struct cycles {
 };
 
 /*
- * Gives the knots of the edges that hold up among nodes 0 .. `node_count`-1, ordered by their lowest
- * node; a node with an edge to itself is one. OUT_OF_RANGE: an edge names another node;
- * RESOURCE_EXHAUSTED: no memory. `*cycles` is empty then.
+ * Gives the knots of the edges that hold up among nodes 0 .. `node_count`-1, in an order that repeats; a
+ * node with an edge to itself is one. OUT_OF_RANGE: an edge names another node; RESOURCE_EXHAUSTED: no
+ * memory. `*cycles` is empty then.
  */
 struct fb_status cycles_find(const struct graph_edge *edges, size_t count, uint32_t node_count,
                              struct cycles *cycles);

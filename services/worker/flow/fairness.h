@@ -15,11 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define FAIRNESS_NONE UINT32_MAX
+
 enum {
     FAIRNESS_SESSIONS_MOST = 65536,
     FAIRNESS_WEIGHT_MOST = 1000,
     FAIRNESS_QUANTUM_MS = 600000, /* what one turn adds to an account, times the weight */
-    FAIRNESS_NONE = UINT32_MAX,
 };
 
 struct fairness;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HEAP_NONE = UINT32_MAX };
+#define HEAP_NONE UINT32_MAX
 
 /* Open so that it can be embedded; its fields are its own. All zero: empty, holds no memory. */
 struct heap {

@@ -12,9 +12,11 @@
  *     slack = left - level
  *     index = (2 - priority) - created / tau - log2(effort) + log2(affinity)
  *
- * All ages grow alike, so the index is static but for the affinity, and nothing is sorted again as time
- * passes. A ready task older than 4 tau goes before everything. An agent without the capabilities that a
- * task needs never gets it. A claim costs O(log V) and a step for each task that is passed over.
+ * with efforts below 6 s taken as 6 s. All ages grow alike, so the index is static but for the affinity,
+ * and nothing is sorted again as time passes. A ready task older than 4 tau goes before everything. An
+ * agent without the capabilities that a task needs never gets it. A task that does not fit into the load
+ * is passed over, unless it goes before everything: then all wait for its room. A claim costs O(log V)
+ * and a step for each task that is passed over.
  *
  * Time is the session's awake time in milliseconds: it stands still while the session sleeps. Holds
  * the ready and the active tasks, by their index in the graph; whether one is ready, the caller knows.
@@ -40,7 +42,7 @@ enum {
 struct schedule_limits {
     uint32_t active_per_agent; /* tasks one agent may hold; default 1 */
     uint32_t active;           /* tasks of the session at once; default 40 */
-    uint32_t load;             /* weights of the active tasks together; default 30 */
+    uint32_t load;             /* weights of the active tasks, if several, together; default 30 */
 };
 
 struct schedule_limits schedule_limits_default(void);
