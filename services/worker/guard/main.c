@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/base/version.h"
 #include "runtime/loop/descendants.h"
 
 enum {
@@ -83,6 +84,28 @@ static int64_t now_ms(void)
 }
 
 /* --- arguments --- */
+
+static int show_help(void)
+{
+    static const char help[] =
+        "Usage: flow-guard [--grace MS] -- command [argument ...]\n\n"
+        "Stands before one MCP server and sees that nothing of it survives; flow-worker starts "
+        "it.\n\n"
+        "Options:\n"
+        "  --grace MS  time between SIGTERM and SIGKILL, 0 to 600000 (default 2000)\n"
+        "  --help      print this, then end\n"
+        "  --version   print the version, then end\n\n"
+        "Descriptor 3 must be the reading end of a pipe; when it closes, the server is ended.\n";
+
+    return write(STDOUT_FILENO, help, sizeof(help) - 1) < 0 ? OWN_FAILURE : 0;
+}
+
+static int show_version(void)
+{
+    static const char version[] = "flow-guard " FB_VERSION "\n";
+
+    return write(STDOUT_FILENO, version, sizeof(version) - 1) < 0 ? OWN_FAILURE : 0;
+}
 
 /* Returns the command's argv, or NULL after a complaint. */
 static char **read_arguments(char **argv, int64_t *grace_ms)
@@ -262,7 +285,12 @@ int main(int argc, char **argv)
     char **command;
     int signal_fd;
 
-    (void)argc;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        return show_help();
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        return show_version();
+    }
     command = read_arguments(argv, &guard.grace_ms);
     if (command == NULL) {
         return OWN_FAILURE;

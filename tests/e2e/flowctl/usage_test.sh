@@ -25,6 +25,14 @@ expect_in "Usage: flowctl up" "$HOME/out"
 expect_code 0 flowctl --version
 expect_in "flowctl " "$HOME/out"
 
+# So do the programs of the suite.
+for program in flow-gateway flow-router flow-worker flow-store flow-supervisor flow-guard; do
+    expect_code 0 "$program" --help
+    expect_in "Usage: $program" "$HOME/out"
+    expect_code 0 "$program" --version
+    expect_in "$program " "$HOME/out"
+done
+
 expect_code 64 flowctl
 expect_code 64 flowctl docter
 expect_in 'did you mean "doctor"?' "$HOME/err"
