@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clients/flowctl/terminal.h"
 #include "clients/flowctl/writer.h"
@@ -90,12 +91,21 @@ struct fb_status connect_to(const struct run *run, const char *target, struct fb
     return fb_is_ok(status) ? fb_client_open(&config, client) : status;
 }
 
+/* Whether the target is a socket of this machine that nobody has made yet. */
+static bool is_absent(const char *target)
+{
+    return strncmp(target, "unix:", 5) == 0 && access(target + 5, F_OK) != 0 && errno == ENOENT;
+}
+
 static int complain(const struct run *run, const char *what, const char *target,
                     struct fb_status status, const char *reason, int64_t retry_ms)
 {
     const char *next = status.code < FB_CODE_COUNT ? meanings[status.code].next : NULL;
     struct writer writer = {.depth = 0};
 
+    if (status.code == FB_UNAVAILABLE && is_absent(target)) {
+        status.why = "it does not run";
+    }
     if (retry_ms >= 0) {
         next = fb_arena_printf(run->arena, "try again in %lld ms", (long long)retry_ms);
     }

@@ -444,6 +444,7 @@ static int import_servers(const struct run *run)
     struct plan *plan = fb_arena_zalloc(run->arena, 1, sizeof(*plan));
     const char *backup = NULL;
     bool written = false;
+    bool found = false; /* any file */
     int code = EXIT_DONE;
     struct fb_status status;
 
@@ -458,6 +459,7 @@ static int import_servers(const struct run *run)
         const bool is_absent = plan->states[i].code == FB_NOT_FOUND && run->arg_count == 0;
 
         code = fb_is_ok(plan->states[i]) || is_absent ? code : EXIT_NEGATIVE;
+        found = found || !is_absent;
     }
     if (!run->globals->json) {
         show_plan(run, plan);
@@ -474,6 +476,9 @@ static int import_servers(const struct run *run)
     }
     if (run->globals->json) {
         write_plan(run, plan, written, backup);
+    } else if (!found) {
+        terminal_print("no file of an MCP client is where such files usually are; name yours: "
+                       "flowctl import FILE\n");
     } else if (plan->taken_count == 0) {
         terminal_print("nothing to add to %s\n", run->config_path);
     } else if (written) {

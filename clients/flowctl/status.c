@@ -173,15 +173,15 @@ static void print_router(const Flowbalancer__V1__RouterOverview *router, int64_t
     char memory[UNITS_ROOM];
     char cpu[UNITS_ROOM];
 
-    terminal_print("\n%srouter %s%s  version %s, up %s, %s, %s of processor time\n",
+    terminal_print("%srouter %s%s  version %s, up %s, %s, %s of processor time\n",
                    terminal_colour(TERMINAL_BOLD), router->router_id,
                    terminal_colour(TERMINAL_PLAIN), router->version,
                    units_ms(now_unix_ms - router->start_unix_ms, up),
                    units_bytes(router->resident_bytes, memory), units_ms(router->cpu_ms, cpu));
-    terminal_print("%" PRIu64 " calls, %" PRIu64 " failed, %" PRIu64 " tried again, %" PRIu32
+    terminal_print("%" PRIu64 " %s, %" PRIu64 " failed, %" PRIu64 " tried again, %" PRIu32
                    " in flight, %" PRIu32 " connections\n",
-                   router->calls, router->failures, router->retries, router->in_flight,
-                   router->connections);
+                   router->calls, router->calls == 1 ? "call" : "calls", router->failures,
+                   router->retries, router->in_flight, router->connections);
     for (size_t i = 0; i < router->n_queues; i++) {
         const Flowbalancer__V1__QueueOverview *queue = router->queues[i];
 

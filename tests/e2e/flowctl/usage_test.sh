@@ -52,6 +52,13 @@ expect_in "--router" "$HOME/err"
 expect_code 78 flowctl status --config "$HOME/no-such.json"
 expect_code 64 flowctl status --token-file "$HOME/no-such"
 
+# Where there is nothing yet, it says so.
+expect_code 69 flowctl status
+expect_in "it does not run" "$HOME/err"
+expect_in "flowctl up" "$HOME/err"
+expect_code 0 flowctl import
+expect_in "no file of an MCP client" "$HOME/out"
+
 # An error is JSON, too, where JSON was asked for.
 expect_code 69 flowctl status --json --router 127.0.0.1:1
 expect_json "$HOME/out" .error.code UNAVAILABLE
