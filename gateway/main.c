@@ -386,12 +386,12 @@ static void destroy(struct gateway *gateway)
 }
 
 /* --help and its like: to standard output, as nobody speaks MCP there then. */
-static int grant(const struct fb_options_plan *plan, enum fb_options_wish wish)
+static int grant(const struct fb_options_plan *plan, const struct fb_options *options)
 {
     struct fb_buffer out = {0};
     bool written;
 
-    switch (wish) {
+    switch (options->wish) {
     case FB_WISH_HELP:
         fb_options_help(plan, &out);
         break;
@@ -399,6 +399,7 @@ static int grant(const struct fb_options_plan *plan, enum fb_options_wish wish)
         fb_buffer_printf(&out, "%s %s\n", plan->executable, plan->version);
         break;
     case FB_WISH_PRINT_CONFIG:
+        fb_notes_write(&options->notes, plan->executable, stderr);
         fb_options_print(plan, &out);
         break;
     case FB_WISH_PRINT_SCHEMA:
@@ -441,7 +442,7 @@ int main(int argc, char **argv)
         return refuse(status);
     }
     if (options.wish != FB_WISH_RUN) {
-        return grant(&plan, options.wish);
+        return grant(&plan, &options);
     }
     fb_log_open(&(struct fb_log_config){
         .program = "flow-gateway",

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clients/flowctl/ask.h"
 #include "clients/flowctl/findings.h"
+#include "clients/flowctl/suite.h"
 #include "clients/flowctl/which.h"
 #include "runtime/config/environment.h"
 #include "runtime/config/import.h"
@@ -17,6 +19,10 @@
 static const char part_file[] = "configuration";
 static const char part_server[] = "server";
 static const char part_client[] = "client";
+
+/* Those with a part of the file. */
+static const char *const programs[] = {"flow-supervisor", "flow-store", "flow-router",
+                                       "flow-worker", "flow-gateway"};
 
 /* What a command needs beside itself, and how one gets it. */
 static const struct {
@@ -79,6 +85,30 @@ static void add_notes(struct findings *findings, const struct fb_notes *notes)
     if (notes->left_off > 0) {
         findings_add(findings, FINDING_WARNING, part_file, NULL, "%zu more remarks",
                      notes->left_off);
+    }
+}
+
+/* What one program says of its part of the file, which it alone knows. */
+static void check_section(struct findings *findings, const char *name)
+{
+    const char *program = suite_beside(name, findings->run->arena);
+    const size_t skipped = strlen(name) + strlen(": ");
+    struct asked asked;
+    bool usable;
+
+    if (program == NULL || access(program, X_OK) != 0) {
+        return; /* told with the programs */
+    }
+    usable = ask_settings(findings->run, program, &asked);
+    for (char *line = asked.err, *rest = NULL; (line = strtok_r(line, "\n", &rest)) != NULL;
+         line = NULL) {
+        const bool named = strncmp(line, name, strlen(name)) == 0 && strlen(line) > skipped;
+
+        findings_add(findings, usable ? FINDING_WARNING : FINDING_PROBLEM, part_file,
+                     usable ? NULL
+                            : fb_arena_printf(findings->run->arena,
+                                              "mend it; until then %s does not start", name),
+                     "%s", named ? line + skipped : line);
     }
 }
 
@@ -150,8 +180,9 @@ static void check_servers(struct findings *findings)
         if (server->kind == FB_SERVER_STDIO) {
             check_server(findings, server);
         } else {
-            findings_add(findings, FINDING_GOOD, part_server, NULL, "%s: %s", server->name,
-                         server->url);
+            findings_add(findings, FINDING_WARNING, part_server,
+                         "name a program that speaks for it, or leave it with its client",
+                         "%s: a server that is reached by HTTP is left out", server->name);
         }
     }
     if (enabled == 0) {
@@ -184,6 +215,9 @@ void check_configuration(struct findings *findings)
     }
     findings_add(findings, FINDING_GOOD, part_file, NULL, "%s", run->config_path);
     add_notes(findings, run->notes);
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+        check_section(findings, programs[i]);
+    }
     check_servers(findings);
 }
 

@@ -12,15 +12,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clients/flowctl/ask.h"
 #include "clients/flowctl/findings.h"
 #include "clients/flowctl/suite.h"
 #include "clients/flowctl/units.h"
-#include "runtime/base/clock.h"
 #include "runtime/base/version.h"
-#include "runtime/loop/child.h"
 
 enum {
-    VERSION_MS = 5000,
     VERSION_BYTES = 256,
     DISK_LOW_BYTES = 1 << 30,
     DISK_FULL_BYTES = 64 << 20,
@@ -33,61 +31,11 @@ static const char part_machine[] = "machine";
 
 /* --- programs --- */
 
-struct asking {
-    struct fb_child child;
-    bool ended;
-};
-
-static void version_told(struct fb_child *child, struct fb_child_end end)
-{
-    struct asking *asking = (struct asking *)(void *)child;
-
-    (void)end;
-    asking->ended = true;
-}
-
-/* What `program --version` says, without the line's end; "" when it says nothing in time. */
-static void ask_version(const char *program, char *version)
-{
-    struct fb_loop *loop = fb_loop_create();
-    struct asking asking = {.ended = false};
-    const char *const argv[] = {program, "--version", NULL};
-    const int64_t until_ms = fb_clock_ms() + VERSION_MS;
-    int ends[2] = {-1, -1};
-    struct fb_child_plan plan = {
-        .argv = argv, .stdin_fd = -1, .stderr_fd = -1, .keep_fd = -1, .death_signal = 9};
-    ssize_t size = 0;
-
-    version[0] = '\0';
-    if (loop != NULL && pipe(ends) == 0) {
-        plan.stdout_fd = ends[1];
-        if (fb_is_ok(fb_child_start(loop, &asking.child, &plan, version_told))) {
-            while (!asking.ended && fb_clock_ms() < until_ms) {
-                fb_loop_turn(loop, until_ms - fb_clock_ms());
-            }
-            if (!asking.ended) {
-                fb_child_signal(&asking.child, 9);
-                fb_child_forget(&asking.child);
-            }
-            close(ends[1]);
-            ends[1] = -1;
-            size = asking.ended ? read(ends[0], version, VERSION_BYTES - 1) : 0;
-        }
-    }
-    version[size > 0 ? (size_t)size : 0] = '\0';
-    version[strcspn(version, "\r\n")] = '\0';
-    for (int i = 0; i < 2; i++) {
-        if (ends[i] >= 0) {
-            close(ends[i]);
-        }
-    }
-    fb_loop_destroy(loop);
-}
-
-static void check_program(struct findings *findings, const char *name, bool tells_version)
+static void check_program(struct findings *findings, const char *name)
 {
     const char *file = suite_beside(name, findings->run->arena);
-    char version[VERSION_BYTES] = "";
+    const char *const argv[] = {file, "--version", NULL};
+    struct asked asked;
     char wanted[VERSION_BYTES];
 
     if (file == NULL || access(file, X_OK) != 0) {
@@ -98,30 +46,25 @@ static void check_program(struct findings *findings, const char *name, bool tell
         return;
     }
     snprintf(wanted, sizeof(wanted), "%s %s", name, FB_VERSION);
-    if (tells_version) {
-        ask_version(file, version);
-        if (strcmp(version, wanted) != 0) {
-            findings_add(findings, FINDING_PROBLEM, part_program,
-                         "install all programs of the suite together",
-                         "%s is \"%s\", but flowctl is of version %s", file, version, FB_VERSION);
-            return;
-        }
+    ask_program(argv, &asked);
+    asked.out[strcspn(asked.out, "\r\n")] = '\0';
+    if (strcmp(asked.out, wanted) != 0) {
+        findings_add(findings, FINDING_PROBLEM, part_program,
+                     "install all programs of the suite together",
+                     "%s is \"%s\", but flowctl is of version %s", file, asked.out, FB_VERSION);
+        return;
     }
-    findings_add(findings, FINDING_GOOD, part_program, NULL, "%s", tells_version ? version : file);
+    findings_add(findings, FINDING_GOOD, part_program, NULL, "%s", asked.out);
 }
 
 void check_programs(struct findings *findings)
 {
-    static const struct {
-        const char *name;
-        bool tells_version;
-    } programs[] = {
-        {"flow-gateway", true}, {"flow-router", true},     {"flow-worker", true},
-        {"flow-store", true},   {"flow-supervisor", true}, {"flow-guard", false},
+    static const char *const names[] = {
+        "flow-gateway", "flow-router", "flow-worker", "flow-store", "flow-supervisor", "flow-guard",
     };
 
-    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
-        check_program(findings, programs[i].name, programs[i].tells_version);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        check_program(findings, names[i]);
     }
 }
 

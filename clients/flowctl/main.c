@@ -325,8 +325,9 @@ static int run_command(const struct command *command, int argc, char **argv,
     terminal_open((enum terminal_colour_mode)globals.colour, fb_config_environment("NO_COLOR"),
                   fb_config_environment("TERM"));
     if (!fb_is_ok(run.config_state) && command != &command_doctor) {
-        terminal_complain("going on without it; see \"flowctl doctor\"", "%s",
-                          run.config_state.why);
+        terminal_complain(command == &command_up ? NULL
+                                                 : "going on without it; see \"flowctl doctor\"",
+                          "%s", run.config_state.why);
     }
     return command->run(&run);
 }

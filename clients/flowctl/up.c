@@ -14,6 +14,7 @@
 
 #include "clients/c/admin.h"
 #include "clients/c/health.h"
+#include "clients/flowctl/ask.h"
 #include "clients/flowctl/commands.h"
 #include "clients/flowctl/connect.h"
 #include "clients/flowctl/suite.h"
@@ -23,6 +24,7 @@
 #include "clients/flowctl/writer.h"
 #include "runtime/base/clock.h"
 #include "runtime/config/environment.h"
+#include "runtime/config/servers.h"
 #include "runtime/loop/child.h"
 #include "runtime/loop/loop.h"
 
@@ -330,6 +332,18 @@ static void show_json(const struct suite *suite, const struct wait *wait, struct
     writer_send(&writer);
 }
 
+/* What is wrong with entries of servers; the rest of them runs without these. */
+static void show_servers_left_out(const struct run *run)
+{
+    const struct fb_servers_plan plan = {.home = fb_config_home(run->arena)};
+    struct fb_servers servers = {.items = NULL};
+
+    if (fb_is_ok(fb_servers_read(&plan, run->config_path, run->arena, &servers)) &&
+        servers.notes.count > 0) {
+        fb_notes_write(&servers.notes, "flowctl", stderr);
+    }
+}
+
 static int report(const struct run *run, const struct wait *wait)
 {
     const char *gateway = suite_beside("flow-gateway", run->arena);
@@ -362,6 +376,7 @@ static int report(const struct run *run, const struct wait *wait)
             "  }\n}\n",
             (int)entry.size, entry.data == NULL ? "" : entry.data);
     }
+    show_servers_left_out(run);
     if (access(run->config_path, F_OK) != 0) {
         terminal_complain("take over those of your MCP clients with \"flowctl import\"",
                           "there are no servers yet: %s is not there", run->config_path);
@@ -453,6 +468,26 @@ static int become_supervisor(const struct run *run, const char *program)
     return EXIT_UNAVAILABLE;
 }
 
+/* Has each program look at its part of the file, as one that cannot use it ends again and again. */
+static bool settings_are_usable(const struct run *run)
+{
+    static const char *const programs[] = {"flow-supervisor", "flow-store", "flow-router",
+                                           "flow-worker"};
+    bool usable = true;
+    struct asked asked;
+
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+        const char *program = suite_beside(programs[i], run->arena);
+
+        if (program == NULL || access(program, X_OK) != 0) {
+            continue; /* it may be elsewhere; the supervisor tells */
+        }
+        usable = ask_settings(run, program, &asked) && usable;
+        (void)!write(STDERR_FILENO, asked.err, strlen(asked.err));
+    }
+    return usable;
+}
+
 static int up(const struct run *run)
 {
     const char *program = NULL;
@@ -477,6 +512,10 @@ static int up(const struct run *run)
         program = find_supervisor(run);
         if (program == NULL) {
             return EXIT_UNAVAILABLE;
+        }
+        if (!settings_are_usable(run)) {
+            terminal_complain("mend the file first", "nothing was started");
+            return EXIT_CONFIG;
         }
     }
     return up_options.foreground ? become_supervisor(run, program) : bring_up(run, program);

@@ -48,3 +48,15 @@ void fb_notes_add(struct fb_notes *notes, struct fb_arena *arena, enum fb_note_k
     }
     notes->items[notes->count++] = (struct fb_note){.kind = kind, .server = server, .text = text};
 }
+
+void fb_notes_write(const struct fb_notes *notes, const char *program, FILE *out)
+{
+    for (size_t i = 0; i < notes->count; i++) {
+        if (notes->items[i].kind != FB_NOTE_HINT) {
+            fprintf(out, "%s: %s\n", program, notes->items[i].text);
+        }
+    }
+    if (notes->left_off > 0) {
+        fprintf(out, "%s: %zu more remarks\n", program, notes->left_off);
+    }
+}

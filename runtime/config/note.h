@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "runtime/base/arena.h"
 
@@ -37,5 +38,8 @@ struct fb_notes {
 void fb_notes_add(struct fb_notes *notes, struct fb_arena *arena, enum fb_note_kind kind,
                   const char *server, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* A line "program: text" for each warning and error; for what is asked, not logged. */
+void fb_notes_write(const struct fb_notes *notes, const char *program, FILE *out);
 
 #endif

@@ -72,7 +72,10 @@ struct fb_status fb_options_read(const struct fb_options_plan *plan, int argc, c
 /* The text of --help: every option with its range and default. */
 void fb_options_help(const struct fb_options_plan *plan, struct fb_buffer *out);
 
-/* The values in force as the JSON of a config file: {"flow": {"router": {…}}}. */
+/*
+ * The values in force as the JSON of a config file: {"flow": {"router": {…}}}. A program that prints them
+ * writes the notes to standard error, so that --print-config is also the test of a file.
+ */
 void fb_options_print(const struct fb_options_plan *plan, struct fb_buffer *out);
 
 #endif

@@ -237,6 +237,7 @@ static int grant_wish(const struct fb_host *host)
         fb_config_schema(plans, 1, &text);
         break;
     default:
+        fb_notes_write(&host->settings->options.notes, host->executable, stderr);
         fb_options_print(&plan, &text);
         break;
     }

@@ -182,18 +182,19 @@ static struct fb_status complete_settings(struct run *run)
     return status;
 }
 
-static int grant_wish(const struct fb_options_plan *plan, enum fb_options_wish wish)
+static int grant_wish(const struct fb_options_plan *plan, const struct fb_options *options)
 {
     struct fb_buffer text = {.data = NULL};
     bool failed;
 
-    if (wish == FB_WISH_HELP) {
+    if (options->wish == FB_WISH_HELP) {
         fb_options_help(plan, &text);
-    } else if (wish == FB_WISH_PRINT_SCHEMA) {
+    } else if (options->wish == FB_WISH_PRINT_SCHEMA) {
         fb_config_schema(&plan, 1, &text);
-    } else if (wish == FB_WISH_VERSION) {
+    } else if (options->wish == FB_WISH_VERSION) {
         fb_buffer_printf(&text, "%s %s\n", plan->executable, plan->version);
     } else {
+        fb_notes_write(&options->notes, plan->executable, stderr);
         fb_options_print(plan, &text);
     }
     failed =
@@ -330,7 +331,7 @@ int main(int argc, char **argv)
     fb_arena_init(&run.arena, ARENA_BYTES);
     status = fb_options_read(&plan, argc, argv, &run.arena, &run.options);
     if (fb_is_ok(status) && run.options.wish != FB_WISH_RUN) {
-        code = grant_wish(&plan, run.options.wish);
+        code = grant_wish(&plan, &run.options);
         fb_arena_finish(&run.arena);
         return code;
     }

@@ -72,3 +72,18 @@ expect_code 69 flowctl status --router 127.0.0.1:3
 expect_in "127.0.0.1:3" "$HOME/err"
 expect_code 0 flowctl doctor
 expect_in 'did you mean "json"?' "$HOME/out"
+
+# Each program knows its own part of the file: a doubt is told, and with a mistake nothing is started.
+cat >"$config" <<'JSON'
+{"mcpServers": {"far": {"url": "http://127.0.0.1:1/mcp"}},
+ "flow": {"router": {"heartbeat_grase": "4s"}, "store": {"readers": "many"}}}
+JSON
+expect_code 1 flowctl doctor
+expect_in 'did you mean "heartbeat_grace"?' "$HOME/out"
+expect_in "until then flow-store does not start" "$HOME/out"
+expect_in "far: a server that is reached by HTTP is left out" "$HOME/out"
+expect_code 78 flowctl up
+expect_in 'did you mean "heartbeat_grace"?' "$HOME/err"
+expect_in "flow.store.readers" "$HOME/err"
+expect_in "nothing was started" "$HOME/err"
+[ ! -e "$state/run" ] || fail "something was started"
