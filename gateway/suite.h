@@ -21,7 +21,7 @@ struct suite;
 struct suite_config {
     const char *state_dir;   /* absolute; made if it is not there, with mode 0700 */
     const char *socket;      /* of the router; below state_dir */
-    const char *supervisor;  /* absolute, or to be found in PATH; NULL: flow-supervisor beside us or in PATH */
+    const char *supervisor;  /* path or name; NULL: flow-supervisor, beside us or in PATH */
     const char *beside;      /* argv[0] of ours */
     const char *config_path; /* --config for it; NULL: not given */
     bool state_dir_given;    /* --state-dir for it */
