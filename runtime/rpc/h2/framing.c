@@ -57,16 +57,21 @@ static bool take_prefix(struct fb_h2_framing *framing, const uint8_t **data, siz
     return framing->prefix_size == FB_H2_PREFIX_BYTES;
 }
 
+void fb_h2_framing_told(struct fb_h2_framing *framing)
+{
+    if (framing->told) {
+        framing->told = false;
+        fb_buffer_clear(&framing->partial, KEEP_BYTES);
+    }
+}
+
 enum fb_h2_framed fb_h2_framing_next(struct fb_h2_framing *framing, uint32_t limit_bytes,
                                      const uint8_t **data, size_t *size,
                                      struct fb_h2_message *message, struct fb_status *status)
 {
     size_t count;
 
-    if (framing->told) {
-        framing->told = false;
-        fb_buffer_clear(&framing->partial, KEEP_BYTES);
-    }
+    fb_h2_framing_told(framing);
     if (*size == 0) {
         return FB_H2_MORE;
     }

@@ -48,6 +48,9 @@ enum fb_h2_framed fb_h2_framing_next(struct fb_h2_framing *framing, uint32_t lim
                                      const uint8_t **data, size_t *size,
                                      struct fb_h2_message *message, struct fb_status *status);
 
+/* The message that was told is not needed any more; feeding on says so, too. */
+void fb_h2_framing_told(struct fb_h2_framing *framing);
+
 /* Whether the bytes so far end with a whole message. */
 bool fb_h2_framing_at_end(const struct fb_h2_framing *framing);
 

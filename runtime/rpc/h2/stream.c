@@ -65,10 +65,72 @@ void fb_h2_stream_open(struct fb_h2_stream *stream, struct fb_h2_connection *con
     fb_h2_connection_hold(connection);
 }
 
+/* --- the share of unfinished messages --- */
+
+static void return_window(struct fb_h2_stream *stream)
+{
+    nghttp2_session_consume_stream(stream->connection->session, stream->id, stream->in_unconsumed);
+    stream->in_unconsumed = 0;
+    fb_h2_connection_wake(stream->connection);
+}
+
+/*
+ * Many large messages begun at once get no more memory than a few whole ones would: beyond that one
+ * stream goes on, and the others have no more than their windows until there is room again.
+ */
+static bool may_go_on(struct fb_h2_stream *stream)
+{
+    struct fb_h2_connection *connection = stream->connection;
+    const size_t most = (size_t)connection->terms.message_limit_bytes * 4;
+
+    if (stream->in_partial == 0 || connection->partial_bytes <= most) {
+        return true;
+    }
+    if (connection->favoured == NULL) {
+        connection->favoured = stream;
+    }
+    return connection->favoured == stream;
+}
+
+static void set_stinted(struct fb_h2_stream *stream, bool stinted)
+{
+    if (stream->in_stinted != stinted) {
+        stream->in_stinted = stinted;
+        stream->connection->stinted += stinted ? 1 : (uint32_t)-1;
+    }
+}
+
+static void let_others_go_on(struct fb_h2_connection *connection)
+{
+    struct fb_h2_stream *stream = connection->streams;
+
+    for (; connection->stinted > 0 && stream != NULL; stream = stream->next) {
+        if (stream->in_stinted && may_go_on(stream)) {
+            set_stinted(stream, false);
+            return_window(stream);
+        }
+    }
+}
+
+static void count_partial(struct fb_h2_stream *stream)
+{
+    stream->connection->partial_bytes += stream->framing.partial.size - stream->in_partial;
+    stream->in_partial = (uint32_t)stream->framing.partial.size;
+}
+
 static void forget_partial(struct fb_h2_stream *stream)
 {
-    stream->connection->partial_bytes -= stream->in_partial;
+    struct fb_h2_connection *connection = stream->connection;
+
+    connection->partial_bytes -= stream->in_partial;
     stream->in_partial = 0;
+    set_stinted(stream, false);
+    if (connection->favoured == stream) {
+        connection->favoured = NULL;
+    }
+    if (connection->phase != FB_H2_CLOSED) {
+        let_others_go_on(connection);
+    }
 }
 
 /* What waits in the stream, counted in its connection, too. */
@@ -97,6 +159,7 @@ void fb_h2_stream_close(struct fb_h2_stream *stream)
     if (stream->connection->recent == stream) {
         stream->connection->recent = NULL;
     }
+    forget_partial(stream);
 }
 
 void fb_h2_stream_release(struct fb_h2_shared *shared, struct fb_h2_stream *stream)
@@ -375,11 +438,14 @@ static void consume(struct fb_h2_stream *stream, size_t size)
 
     fb_h2_connection_consume(connection, size);
     stream->in_unconsumed += (uint32_t)size;
-    if (stream->in_unconsumed >= CONSUME_STEP_BYTES && stream->id != 0 &&
-        connection->phase != FB_H2_CLOSED) {
-        nghttp2_session_consume_stream(connection->session, stream->id, stream->in_unconsumed);
-        stream->in_unconsumed = 0;
-        fb_h2_connection_wake(connection);
+    if (stream->in_unconsumed < CONSUME_STEP_BYTES || stream->id == 0 ||
+        connection->phase == FB_H2_CLOSED) {
+        return;
+    }
+    if (may_go_on(stream)) {
+        return_window(stream);
+    } else {
+        set_stinted(stream, true);
     }
 }
 
@@ -412,19 +478,6 @@ static void tell_message(struct fb_h2_stream *stream, const struct fb_h2_message
                          false);
 }
 
-/*
- * Peers that begin many large messages and end none get no more memory than a few whole ones would.
- */
-static bool share_allows(struct fb_h2_stream *stream)
-{
-    struct fb_h2_connection *connection = stream->connection;
-    const size_t most = (size_t)connection->terms.message_limit_bytes * 4;
-
-    connection->partial_bytes += stream->framing.partial.size - stream->in_partial;
-    stream->in_partial = (uint32_t)stream->framing.partial.size;
-    return connection->partial_bytes <= most;
-}
-
 /* Takes what it can, that is all unless the owner pauses; returns how much. */
 static size_t deliver(struct fb_h2_stream *stream, const uint8_t *data, size_t size)
 {
@@ -438,15 +491,13 @@ static size_t deliver(struct fb_h2_stream *stream, const uint8_t *data, size_t s
         case FB_H2_MESSAGE:
             forget_partial(stream);
             tell_message(stream, &message);
+            fb_h2_framing_told(&stream->framing); /* its reader may pause for long */
             break;
         case FB_H2_BROKEN:
             break_off(stream, status);
             break;
         case FB_H2_MORE:
-            if (!share_allows(stream)) {
-                break_off(stream, fb_fail(FB_RESOURCE_EXHAUSTED,
-                                          "too many large messages begun on one connection"));
-            }
+            count_partial(stream);
             return size;
         }
     }
@@ -531,8 +582,11 @@ void fb_h2_stream_read(struct fb_h2_stream *stream, bool on)
 void fb_h2_stream_deafen(struct fb_h2_stream *stream)
 {
     stream->in_deaf = true;
-    if (stream->connection != NULL && stream->held.size > 0) {
-        consume(stream, stream->held.size);
+    if (stream->connection != NULL) {
+        forget_partial(stream);
+        if (stream->held.size > 0) {
+            consume(stream, stream->held.size);
+        }
     }
     fb_buffer_clear(&stream->held, 0);
 }

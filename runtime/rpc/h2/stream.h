@@ -71,6 +71,7 @@ struct fb_h2_stream {
     uint32_t in_limit_bytes; /* largest message */
     uint32_t in_unconsumed;  /* bytes not yet given back to the peer's window */
     uint32_t in_partial;     /* bytes of the connection's share for unfinished messages */
+    bool in_stinted;         /* its window is kept back until others have finished theirs */
     enum fb_h2_encoding encoding;
     bool in_paused;
     bool in_ended; /* the peer has said that it sends no more */
