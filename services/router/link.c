@@ -49,6 +49,7 @@ struct fb_status link_open(struct router *router, struct worker *worker)
             return status;
         }
     }
+    worker->address = 0;
     return fb_is_ok(status) ? fb_fail(FB_INVALID_ARGUMENT, "hello.addresses is empty") : status;
 }
 
@@ -56,12 +57,13 @@ void link_tend(struct router *router, struct worker *worker)
 {
     struct fb_channel *channel = worker->channel;
 
-    if (worker->state == WORKER_GONE || channel == NULL ||
-        fb_channel_state(channel) == FB_CHANNEL_READY ||
-        fb_channel_state(channel) == FB_CHANNEL_CONNECTING) {
+    if (worker->state == WORKER_GONE ||
+        (channel != NULL && (fb_channel_state(channel) == FB_CHANNEL_READY ||
+                             fb_channel_state(channel) == FB_CHANNEL_CONNECTING))) {
         return;
     }
-    if (worker->address_count > 1 && worker->in_flight_here == 0) {
+    /* There is no channel where the address before could not be dialled. */
+    if (channel == NULL || (worker->address_count > 1 && worker->in_flight_here == 0)) {
         link_close(worker);
         worker->address = (worker->address + 1) % worker->address_count;
         if (!fb_is_ok(dial(router, worker))) {

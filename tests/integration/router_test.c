@@ -185,6 +185,8 @@ static struct worker *known(size_t i)
         }                                                   \
     } while (0)
 
+static char *second_address; /* of workers that join; NULL: none */
+
 static void say(size_t i, char **sessions, size_t session_count, bool hello_too)
 {
     struct worker_side *side = &sides[i];
@@ -192,7 +194,7 @@ static void say(size_t i, char **sessions, size_t session_count, bool hello_too)
     Flowbalancer__V1__WorkerHeartbeat heartbeat = FLOWBALANCER__V1__WORKER_HEARTBEAT__INIT;
     Flowbalancer__V1__JoinRequest request = FLOWBALANCER__V1__JOIN_REQUEST__INIT;
     char address[80];
-    char *addresses[] = {address};
+    char *addresses[] = {address, second_address};
 
     snprintf(address, sizeof(address), "unix:%s", side->path);
     heartbeat.sessions_added = sessions;
@@ -200,7 +202,7 @@ static void say(size_t i, char **sessions, size_t session_count, bool hello_too)
     if (hello_too) {
         hello.worker_id = side->id;
         hello.addresses = addresses;
-        hello.n_addresses = 1;
+        hello.n_addresses = second_address == NULL ? 1 : 2;
         hello.tier = FLOWBALANCER__V1__TIER__TIER_WARM;
         hello.capacity = 4;
         hello.start_unix_ms = fb_clock_unix_ms();
@@ -580,6 +582,28 @@ static void a_waiting_call_forgets_a_holder_that_has_left(void **state)
     assert_string_equal(answer->worker, "w1");
 }
 
+static void a_worker_is_found_again_although_another_of_its_addresses_is_none(void **state)
+{
+    const struct fb_server_config server_config = {0};
+    const struct fb_call_plan plan = {.path = "/flowbalancer.v1.WorkerRegistryService/Join"};
+    char address[80];
+    const struct fb_listen_config listen = {.address = address};
+    char nonsense[] = "nowhere";
+
+    (void)state;
+    fb_server_destroy(sides[0].server);
+    second_address = nonsense;
+    sides[0].join = fb_channel_call(sides[0].channel, &plan, &join_events, &sides[0]);
+    say(0, NULL, 0, true);
+    second_address = NULL;
+    WAIT_FOR(known(0) != NULL && known(0)->channel == NULL);
+    snprintf(address, sizeof(address), "unix:%s", sides[0].path);
+    sides[0].server = fb_server_create(loop, &server_config);
+    fb_server_add(sides[0].server, &worker_service, &sides[0]);
+    assert_true(fb_is_ok(fb_server_listen(sides[0].server, &fb_h2, &listen)));
+    WAIT_FOR(known(0)->state == WORKER_READY);
+}
+
 static void a_cancel_reaches_the_worker(void **state)
 {
     struct answer *answer;
@@ -783,6 +807,7 @@ int main(void)
         CASE(a_worker_that_dies_takes_its_running_call_and_no_other),
         CASE(a_session_s_calls_go_to_the_worker_that_holds_it),
         CASE(a_waiting_call_forgets_a_holder_that_has_left),
+        CASE(a_worker_is_found_again_although_another_of_its_addresses_is_none),
         CASE(a_cancel_reaches_the_worker),
         CASE(a_deadline_reaches_the_worker),
         CASE(a_slow_reader_holds_its_worker_back),
