@@ -11,6 +11,7 @@ programs=()
 leave_all() {
     local status=$?
 
+    trap '' TERM INT # one is enough
     if [ ${#programs[@]} -gt 0 ]; then
         kill "${programs[@]}" 2>/dev/null || true
         wait "${programs[@]}" 2>/dev/null || true

@@ -16,6 +16,7 @@ export LSAN_OPTIONS=suppressions=$HOME/suppressions:print_suppressions=0
 leave() {
     local status=$?
 
+    trap '' TERM INT # one is enough
     if [ "$status" -ne 0 ] && [ -f "$state/log/suite.log" ]; then
         tail -n 30 "$state/log/suite.log" >&2
     fi
@@ -23,6 +24,7 @@ leave() {
     rm -rf "$HOME"
 }
 trap leave EXIT
+trap 'exit 143' TERM INT
 
 fail() { # words
     echo "failed: $*" >&2
