@@ -414,10 +414,12 @@ static void reload(struct fb_host *host)
     }
     settings_destroy(host->reloaded);
     host->reloaded = after;
-    fb_log(FB_INFO, host->service->reload != NULL
-                        ? "settings were read again"
-                        : "log_level and drain were read again; what else changed, the servers "
-                          "included, is taken up when the program is started again");
+    if (host->service->reload != NULL) {
+        fb_log(FB_INFO, "settings were read again");
+    } else {
+        fb_log(FB_INFO, "log_level and drain were read again; what else changed, the servers "
+                        "included, is taken up when the program is started again");
+    }
 }
 
 static void signal_came(struct fb_signals *signals, int number)
