@@ -1,0 +1,81 @@
+#ifndef FB_SERVICES_WORKER_FLOW_TASK_H
+#define FB_SERVICES_WORKER_FLOW_TASK_H
+
+/*
+ * task: one piece of work, and the life it may lead.
+ *
+ *     queued -> active -> completed, failed, or back to queued, or blocked, or resting
+ *     resting -> active; blocked, failed, completed -> queued; every open state -> cancelled
+ *
+ * Ready is not a state: it is a queued task that nothing holds up any more. Pure values.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "services/worker/flow/lease.h"
+#include "services/worker/flow/momentum.h"
+
+enum { TASK_EVIDENCE = 8, TASK_ATTEMPTS_MOST = 3 };
+
+enum task_state {
+    TASK_QUEUED,
+    TASK_ACTIVE,
+    TASK_BLOCKED,
+    TASK_RESTING,
+    TASK_COMPLETED,
+    TASK_FAILED,
+    TASK_CANCELLED,
+    TASK_STATES
+};
+
+struct task {
+    /* what it says; texts are NULL when empty */
+    char *title;
+    char *key;
+    char *body;
+    char *accept;
+    uint64_t needs; /* bits: numbers of the session's caps */
+    uint32_t weight;
+    uint32_t priority; /* 0 (first) to 4 */
+    uint32_t phase;
+    int64_t defer_until_ms;
+
+    /* how far it is */
+    enum task_state state;
+    uint32_t attempt;   /* from 1 */
+    uint32_t percent;   /* declared, high-water mark */
+    uint32_t rev;       /* changes so far */
+    int64_t created_ms; /* unix time */
+    int64_t created_awake_ms;
+    struct lease lease;
+    bool implicit;       /* the lease is of an implicit claim */
+    bool stale_input;    /* active while something it builds on was reopened */
+    uint32_t blocker;    /* blocked: the task; 0: the gate */
+    uint32_t blocked_by; /* blocked by a gate: the agent's number */
+    char *gate;
+    uint32_t parent; /* 0: none */
+
+    /* what was said of it */
+    char *note; /* the last */
+    char *summary;
+    uint64_t evidence[TASK_EVIDENCE]; /* hashes of the last, a ring */
+    uint32_t evidence_seen;
+    uint32_t unattached; /* notes of agents that no longer held it */
+    struct momentum momentum;
+
+    /* derived from the links; never written down */
+    uint32_t children;
+    uint32_t unmet; /* links that hold it up */
+    uint32_t mark;  /* of the last pass that saw it */
+};
+
+bool task_may_become(enum task_state from, enum task_state to);
+
+/* completed, failed or cancelled */
+bool task_has_ended(enum task_state state);
+
+/* "queued" and so on */
+const char *task_state_name(enum task_state state);
+
+#endif
