@@ -30,7 +30,7 @@ static const char *const inputs[] = {"token", "t0ken", NULL};
 
 static const struct fb_expansion expansion = {
     .home = "/home/ada",
-    .workspace = "/work/space",
+    .workspace = "/projects/space",
     .variable = look_up,
     .variables = variables,
     .input = look_up,
@@ -70,7 +70,7 @@ static void each_form_is_replaced_by_what_it_stands_for(void **state)
         {"${EMPTY:-x y:-z}", "x y:-z"},
         {"${USER:-x}", "ada"},
         {"${env:UNSET:-x}", "x"},
-        {"${workspaceFolder}/a", "/work/space/a"},
+        {"${workspaceFolder}/a", "/projects/space/a"},
         {"${workspaceFolderBasename}", "space"},
         {"${userHome}${/}x${pathSeparator}y", "/home/ada/x/y"},
         {"Bearer ${input:token}", "Bearer t0ken"},
