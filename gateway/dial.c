@@ -333,6 +333,9 @@ static void on_suite(void *arg, struct fb_status status)
         fb_channel_connect(dial->channel);
         return;
     }
+    if (fb_channel_state(dial->channel) == FB_CHANNEL_READY) {
+        return; /* another's start has succeeded meanwhile, and calls may be under way to it */
+    }
     fb_log(FB_ERROR, "there is no suite", fb_kv_status(status));
     fail_waiting(dial, status);
 }
@@ -340,11 +343,14 @@ static void on_suite(void *arg, struct fb_status status)
 static void out_of_patience(struct fb_timer *timer)
 {
     struct dial *dial = OF(struct dial, patience, timer);
+    char words[512];
 
     fb_log(FB_ERROR, "the router cannot be reached",
            fb_kv_str("router", dial->config.channel.target));
-    fail_waiting(dial, fb_fail(FB_UNAVAILABLE, "the router cannot be reached: check --router, and "
-                                               "--tls-… if it wants TLS"));
+    snprintf(words, sizeof(words),
+             "the router at %.300s cannot be reached: check --router, and --tls-… if it wants TLS",
+             dial->config.channel.target);
+    fail_waiting(dial, fb_fail(FB_UNAVAILABLE, words));
 }
 
 /* Whether a call waits that is worth bringing up a suite. */

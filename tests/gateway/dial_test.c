@@ -38,6 +38,7 @@ struct heard {
     char version[64];
     bool ended;
     enum fb_code code;
+    char why[256];
     char reason[32];
     int64_t retry_ms;
 };
@@ -179,6 +180,7 @@ static void on_end(void *arg, const struct failure *end)
     heard->ended = true;
     heard->code = end->status.code;
     heard->retry_ms = end->retry_ms;
+    snprintf(heard->why, sizeof(heard->why), "%s", end->status.why);
     snprintf(heard->reason, sizeof(heard->reason), "%.*s", (int)end->reason.size,
              end->reason.size > 0 ? end->reason.data : "");
 }
@@ -272,6 +274,7 @@ static void a_call_to_nobody_is_given_up_as_not_run(void **state)
         turn_until(world, &heard.ended);
         assert_int_equal(heard.code, FB_UNAVAILABLE);
         assert_string_equal(heard.reason, "not-run");
+        assert_non_null(strstr(heard.why, world->target));
     }
 }
 
