@@ -245,7 +245,10 @@ static void show_item(const struct plan *plan, const struct item *item)
     fb_buffer_printf(&line, "  %s%s%s %-20s ", terminal_colour(shown[item->verdict].colour),
                      shown[item->verdict].mark, terminal_colour(TERMINAL_PLAIN), item->entry.name);
     merge_describe(&item->entry, &line);
-    fb_buffer_printf(&line, "%s\n", shown[item->verdict].words);
+    fb_buffer_printf(&line, "%s\n",
+                     item->verdict == MERGE_ADDED && item->entry.kind != FB_SERVER_STDIO
+                         ? "  (reached by HTTP: left out when the suite runs)"
+                         : shown[item->verdict].words);
     merge_inputs(&item->entry, &inputs);
     if (inputs.size > 0 && (item->verdict == MERGE_ADDED || item->verdict == MERGE_REPLACED)) {
         fb_buffer_printf(&line, "    %-21sgive values under flow.inputs of our file: ", "wants:");
