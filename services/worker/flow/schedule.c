@@ -309,11 +309,21 @@ static struct schedule_choice choose(struct schedule *schedule, struct asking *a
     return choice;
 }
 
+/*
+ * Of the shared work only what nobody has begun counts: with the active tasks in it the end seems further
+ * away than it is, and long tasks are begun too late for it.
+ */
 static uint64_t left_of(const struct schedule *schedule, uint32_t workers)
 {
-    uint64_t shared_ms = graph_open_effort_ms(schedule->graph) / (workers == 0 ? 1 : workers);
     uint64_t longest_ms = graph_longest_ms(schedule->graph);
+    uint64_t shared_ms = graph_open_effort_ms(schedule->graph);
 
+    for (uint32_t i = 0; i < schedule->active_count; i++) {
+        if (graph_is_open(schedule->graph, schedule->active[i])) {
+            shared_ms -= graph_effort_ms(schedule->graph, schedule->active[i]);
+        }
+    }
+    shared_ms /= workers == 0 ? 1 : workers;
     return shared_ms > longest_ms ? shared_ms : longest_ms;
 }
 

@@ -8,7 +8,7 @@
  * greatest level has slack of at most theta times the time left), that task goes; otherwise the one with
  * the best index, which is urgent, old and short for its worth (Smith's ratio rule with aging):
  *
- *     left  = max(longest level, effort of all open tasks / workers)
+ *     left  = max(longest level, effort of the open tasks that nobody has begun / workers)
  *     slack = left - level
  *     index = (2 - priority) - created / tau - log2(effort) + log2(affinity)
  *

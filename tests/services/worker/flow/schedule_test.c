@@ -119,6 +119,27 @@ static void fewer_workers_leave_more_time_and_so_more_slack(void **state)
     world_close(&world);
 }
 
+static void work_that_has_begun_is_shared_no_more_but_still_holds_up(void **state)
+{
+    struct world world = world_open();
+    struct schedule_agent agent = {.agent = 1};
+
+    (void)state;
+    for (uint32_t node = 0; node < 4; node++) {
+        add(&world, node, 30, plain());
+    }
+    assert_int_equal(schedule_pick(world.schedule, agent, 2, 0).left_ms, 60 * MINUTE);
+    assert_true(schedule_start(world.schedule, 0, 2, 5));
+    assert_int_equal(schedule_pick(world.schedule, agent, 2, 0).left_ms, 45 * MINUTE);
+    ok(graph_add_node(world.graph, 4, 50 * MINUTE));
+    ok(graph_add_edge(world.graph,
+                      (struct graph_edge){.before = 0, .after = 4, .kind = GRAPH_AFTER}));
+    assert_int_equal(schedule_pick(world.schedule, agent, 2, 0).left_ms, 80 * MINUTE);
+    ok(graph_set_open(world.graph, 0, false));
+    assert_int_equal(schedule_pick(world.schedule, agent, 2, 0).left_ms, 70 * MINUTE);
+    world_close(&world);
+}
+
 static void among_equals_the_shorter_goes_first_and_a_step_of_priority_doubles_its_worth(
     void **state)
 {
@@ -354,7 +375,7 @@ static void an_agent_never_gets_what_it_cannot_do_and_always_what_it_alone_can(v
     (void)state;
     for (uint32_t node = 0; node < TASKS; node++) {
         struct schedule_task task = {
-            .needs = random_below(&seed, 16) & random_below(&seed, 16),
+            .needs = UINT64_C(1) << random_below(&seed, 4),
             .priority = (uint8_t)random_below(&seed, 5),
             .weight = 5,
             .created_awake_ms = random_below(&seed, 1000000),
@@ -426,6 +447,7 @@ int main(void)
         cmocka_unit_test(the_longest_chain_goes_first_while_its_slack_is_within_the_gate),
         cmocka_unit_test(the_gate_closes_when_slack_is_above_two_fifths_of_what_is_left),
         cmocka_unit_test(fewer_workers_leave_more_time_and_so_more_slack),
+        cmocka_unit_test(work_that_has_begun_is_shared_no_more_but_still_holds_up),
         cmocka_unit_test(
             among_equals_the_shorter_goes_first_and_a_step_of_priority_doubles_its_worth),
         cmocka_unit_test(two_steps_of_priority_cost_two_tau_of_age),
