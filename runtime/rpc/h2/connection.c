@@ -18,7 +18,8 @@ enum {
     READS_PER_EVENT = 4,              /* then it is another connection's turn */
     WRITE_PER_ROUND_BYTES = 1 << 20,  /* likewise */
     STREAM_WINDOW_BYTES = 256 * 1024, /* what a peer may send ahead of a reader that pauses */
-    CONNECTION_WINDOW_BYTES = 32 * 1024 * 1024, /* of this many paused readers before others wait */
+    CONNECTION_WINDOW_BYTES = 32 * 1024 * 1024, /* on its way; what waits here does not count */
+    LARGEST_MESSAGES = 4, /* as many bytes of large ones come at once; others wait for a turn */
     CONSUME_STEP_BYTES = 128 * 1024,
     RESET_BURST = 10000, /* streams that a client may reset at once, and per second */
     RESET_RATE = 1000,
@@ -735,6 +736,7 @@ void fb_h2_connection_start(struct fb_h2_connection *connection,
         .fd = fd,
         .tls = tls,
         .users = 1,
+        .turns = {.most_bytes = (size_t)terms->message_limit_bytes * LARGEST_MESSAGES},
     };
     enter(connection);
     connection->heard_ms = now_ms(connection);

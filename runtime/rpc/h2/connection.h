@@ -18,6 +18,7 @@
 #include "runtime/base/text.h"
 #include "runtime/loop/loop.h"
 #include "runtime/rpc/h2/shared.h"
+#include "runtime/rpc/h2/turns.h"
 
 struct fb_h2_connection;
 struct fb_h2_stream;
@@ -86,13 +87,11 @@ struct fb_h2_connection {
 
     /* streams */
     struct fb_h2_stream *streams;
-    struct fb_h2_stream *recent;   /* the one that was found last */
-    uint32_t stream_count;         /* in that list */
-    uint32_t unconsumed;           /* bytes not yet given back to the peer's connection window */
-    size_t partial_bytes;          /* in unfinished messages of all streams */
-    uint32_t stinted;              /* streams that wait until there is less of them */
-    struct fb_h2_stream *favoured; /* the one that need not wait; NULL: none is needed */
-    size_t queued_bytes;           /* that wait to be sent, of all streams */
+    struct fb_h2_stream *recent; /* the one that was found last */
+    uint32_t stream_count;       /* in that list */
+    uint32_t unconsumed;         /* bytes not yet given back to the peer's connection window */
+    struct fb_h2_turns turns;    /* of large messages that come */
+    size_t queued_bytes;         /* that wait to be sent, of all streams */
 
     /* life */
     uint32_t users;   /* its own existence, calls that refer to it, and who is inside */

@@ -116,6 +116,11 @@ bool fb_h2_framing_at_end(const struct fb_h2_framing *framing)
     return framing->prefix_size == 0;
 }
 
+uint32_t fb_h2_framing_coming(const struct fb_h2_framing *framing)
+{
+    return framing->prefix_size == FB_H2_PREFIX_BYTES ? framing->message_size : 0;
+}
+
 void fb_h2_framing_reset(struct fb_h2_framing *framing)
 {
     struct fb_buffer partial = framing->partial;

@@ -54,6 +54,9 @@ void fb_h2_framing_told(struct fb_h2_framing *framing);
 /* Whether the bytes so far end with a whole message. */
 bool fb_h2_framing_at_end(const struct fb_h2_framing *framing);
 
+/* The size of the message that has begun and not ended; 0 while its prefix is not whole. */
+uint32_t fb_h2_framing_coming(const struct fb_h2_framing *framing);
+
 /* Back to the beginning; keeps little memory. */
 void fb_h2_framing_reset(struct fb_h2_framing *framing);
 void fb_h2_framing_finish(struct fb_h2_framing *framing);

@@ -12,6 +12,7 @@ enum {
     SMALL_ARENA_BYTES = 2 * 1024,
     CALL_BYTES = 4 * 1024,          /* of such a call itself with its arena, about */
     CONSUME_STEP_BYTES = 32 * 1024, /* the peer's window is topped up in steps of this */
+    TURN_BYTES = 128 * 1024,        /* smaller messages always fit into what is left of a window */
 };
 
 static void *call_of(struct fb_h2_stream *stream)
@@ -62,74 +63,37 @@ void fb_h2_stream_open(struct fb_h2_stream *stream, struct fb_h2_connection *con
     }
     connection->streams = stream;
     connection->stream_count++;
+    stream->turn.paused = stream->in_paused;
     fb_h2_connection_hold(connection);
 }
 
-/* --- the share of unfinished messages --- */
-
-static void return_window(struct fb_h2_stream *stream)
-{
-    nghttp2_session_consume_stream(stream->connection->session, stream->id, stream->in_unconsumed);
-    stream->in_unconsumed = 0;
-    fb_h2_connection_wake(stream->connection);
-}
-
-/*
- * Many large messages begun at once get no more memory than a few whole ones would: beyond that one
- * stream goes on, and the others have no more than their windows until there is room again.
- */
-static bool may_go_on(struct fb_h2_stream *stream)
-{
-    struct fb_h2_connection *connection = stream->connection;
-    const size_t most = (size_t)connection->terms.message_limit_bytes * 4;
-
-    if (stream->in_partial == 0 || connection->partial_bytes <= most) {
-        return true;
-    }
-    if (connection->favoured == NULL) {
-        connection->favoured = stream;
-    }
-    return connection->favoured == stream;
-}
-
-static void set_stinted(struct fb_h2_stream *stream, bool stinted)
-{
-    if (stream->in_stinted != stinted) {
-        stream->in_stinted = stinted;
-        stream->connection->stinted += stinted ? 1 : (uint32_t)-1;
-    }
-}
-
-static void let_others_go_on(struct fb_h2_connection *connection)
-{
-    struct fb_h2_stream *stream = connection->streams;
-
-    for (; connection->stinted > 0 && stream != NULL; stream = stream->next) {
-        if (stream->in_stinted && may_go_on(stream)) {
-            set_stinted(stream, false);
-            return_window(stream);
-        }
-    }
-}
-
-static void count_partial(struct fb_h2_stream *stream)
-{
-    stream->connection->partial_bytes += stream->framing.partial.size - stream->in_partial;
-    stream->in_partial = (uint32_t)stream->framing.partial.size;
-}
-
-static void forget_partial(struct fb_h2_stream *stream)
+/* While its large message waits for its turn, no more of it is asked for. */
+static void top_up(struct fb_h2_stream *stream)
 {
     struct fb_h2_connection *connection = stream->connection;
 
-    connection->partial_bytes -= stream->in_partial;
-    stream->in_partial = 0;
-    set_stinted(stream, false);
-    if (connection->favoured == stream) {
-        connection->favoured = NULL;
+    if (stream->in_unconsumed >= CONSUME_STEP_BYTES && stream->turn.state != FB_H2_TURN_WAITS &&
+        stream->id != 0 && connection->phase != FB_H2_CLOSED) {
+        nghttp2_session_consume_stream(connection->session, stream->id, stream->in_unconsumed);
+        stream->in_unconsumed = 0;
+        fb_h2_connection_wake(connection);
     }
-    if (connection->phase != FB_H2_CLOSED) {
-        let_others_go_on(connection);
+}
+
+static void pass_turns(struct fb_h2_connection *connection)
+{
+    struct fb_h2_turn *turn;
+
+    while ((turn = fb_h2_turns_next(&connection->turns)) != NULL) {
+        top_up((struct fb_h2_stream *)((char *)turn - offsetof(struct fb_h2_stream, turn)));
+    }
+}
+
+static void end_turn(struct fb_h2_stream *stream)
+{
+    if (stream->turn.state != FB_H2_TURN_NONE) {
+        fb_h2_turns_give_back(&stream->connection->turns, &stream->turn);
+        pass_turns(stream->connection);
     }
 }
 
@@ -154,12 +118,12 @@ void fb_h2_stream_close(struct fb_h2_stream *stream)
     stream->next = NULL;
     stream->link = NULL;
     stream->id = 0;
+    end_turn(stream);
     stream->out_deferred = false;
     stream->connection->stream_count--;
     if (stream->connection->recent == stream) {
         stream->connection->recent = NULL;
     }
-    forget_partial(stream);
 }
 
 void fb_h2_stream_release(struct fb_h2_shared *shared, struct fb_h2_stream *stream)
@@ -170,9 +134,8 @@ void fb_h2_stream_release(struct fb_h2_shared *shared, struct fb_h2_stream *stre
     if (stream->connection != NULL) {
         struct fb_h2_connection *connection = stream->connection;
 
-        forget_partial(stream);
+        end_turn(stream);
         count_queued(stream, 0);
-        fb_h2_connection_consume(connection, stream->held.size);
         stream->connection = NULL;
         fb_h2_connection_let_go(connection);
     }
@@ -434,19 +397,8 @@ int fb_h2_stream_send_data(nghttp2_session *session, nghttp2_frame *frame, const
 
 static void consume(struct fb_h2_stream *stream, size_t size)
 {
-    struct fb_h2_connection *connection = stream->connection;
-
-    fb_h2_connection_consume(connection, size);
     stream->in_unconsumed += (uint32_t)size;
-    if (stream->in_unconsumed < CONSUME_STEP_BYTES || stream->id == 0 ||
-        connection->phase == FB_H2_CLOSED) {
-        return;
-    }
-    if (may_go_on(stream)) {
-        return_window(stream);
-    } else {
-        set_stinted(stream, true);
-    }
+    top_up(stream);
 }
 
 static void break_off(struct fb_h2_stream *stream, struct fb_status status)
@@ -478,6 +430,17 @@ static void tell_message(struct fb_h2_stream *stream, const struct fb_h2_message
                          false);
 }
 
+/* The message has begun: if it is large it comes when there is room for all of it. */
+static void begin_turn(struct fb_h2_stream *stream)
+{
+    const uint32_t bytes = fb_h2_framing_coming(&stream->framing);
+
+    if (bytes > TURN_BYTES && stream->turn.state == FB_H2_TURN_NONE) {
+        fb_h2_turns_ask(&stream->connection->turns, &stream->turn, bytes);
+        pass_turns(stream->connection);
+    }
+}
+
 /* Takes what it can, that is all unless the owner pauses; returns how much. */
 static size_t deliver(struct fb_h2_stream *stream, const uint8_t *data, size_t size)
 {
@@ -489,7 +452,7 @@ static size_t deliver(struct fb_h2_stream *stream, const uint8_t *data, size_t s
         switch (fb_h2_framing_next(&stream->framing, stream->in_limit_bytes, &data, &left, &message,
                                    &status)) {
         case FB_H2_MESSAGE:
-            forget_partial(stream);
+            end_turn(stream);
             tell_message(stream, &message);
             fb_h2_framing_told(&stream->framing); /* its reader may pause for long */
             break;
@@ -497,7 +460,7 @@ static size_t deliver(struct fb_h2_stream *stream, const uint8_t *data, size_t s
             break_off(stream, status);
             break;
         case FB_H2_MORE:
-            count_partial(stream);
+            begin_turn(stream);
             return size;
         }
     }
@@ -522,6 +485,9 @@ void fb_h2_stream_came(struct fb_h2_stream *stream, const uint8_t *data, size_t 
 {
     size_t taken = 0;
 
+    if (!stream->dead) {
+        fb_h2_connection_consume(stream->connection, size);
+    }
     if (stream->in_deaf || stream->dead) {
         if (!stream->dead) {
             consume(stream, size);
@@ -574,6 +540,10 @@ void fb_h2_stream_read(struct fb_h2_stream *stream, bool on)
         return;
     }
     stream->in_paused = !on;
+    if (stream->connection != NULL) {
+        fb_h2_turns_pause(&stream->connection->turns, &stream->turn, !on);
+        pass_turns(stream->connection);
+    }
     if (on && stream->connection != NULL && (stream->held.size > 0 || stream->in_ended)) {
         fb_loop_defer(stream->connection->shared->loop, &stream->resumed, deliver_held);
     }
@@ -582,11 +552,9 @@ void fb_h2_stream_read(struct fb_h2_stream *stream, bool on)
 void fb_h2_stream_deafen(struct fb_h2_stream *stream)
 {
     stream->in_deaf = true;
-    if (stream->connection != NULL) {
-        forget_partial(stream);
-        if (stream->held.size > 0) {
-            consume(stream, stream->held.size);
-        }
+    end_turn(stream);
+    if (stream->connection != NULL && stream->held.size > 0) {
+        consume(stream, stream->held.size);
     }
     fb_buffer_clear(&stream->held, 0);
 }

@@ -19,6 +19,7 @@
 #include "runtime/rpc/h2/fields.h"
 #include "runtime/rpc/h2/framing.h"
 #include "runtime/rpc/h2/shared.h"
+#include "runtime/rpc/h2/turns.h"
 
 struct fb_h2_connection;
 struct fb_h2_stream;
@@ -70,8 +71,7 @@ struct fb_h2_stream {
     struct fb_defer resumed;
     uint32_t in_limit_bytes; /* largest message */
     uint32_t in_unconsumed;  /* bytes not yet given back to the peer's window */
-    uint32_t in_partial;     /* bytes of the connection's share for unfinished messages */
-    bool in_stinted;         /* its window is kept back until others have finished theirs */
+    struct fb_h2_turn turn;  /* of a large message that comes */
     enum fb_h2_encoding encoding;
     bool in_paused;
     bool in_ended; /* the peer has said that it sends no more */

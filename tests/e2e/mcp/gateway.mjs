@@ -55,8 +55,9 @@ export class Raw {
     this.exited = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));
     this.child.stdout.setEncoding('utf8');
     this.child.stdout.on('data', (bytes) => {
-      const parts = (this.rest + bytes).split('\n');
+      const parts = bytes.split('\n'); // not of all that came before: lines may be long
 
+      parts[0] = this.rest + parts[0];
       this.rest = parts.pop();
       this.lines.push(...parts);
       this.arrived?.();

@@ -543,6 +543,44 @@ static void many_calls_at_once_get_their_own_answers(void **state)
     assert_int_equal(fb_server_stats(server)->calls_ended[FB_OK], CALLS);
 }
 
+enum { LARGE_CALLS = 50, LARGE_BYTES = 3000000 };
+
+static void fifty_large_answers_at_once_all_arrive(void **state)
+{
+    struct heard *all[LARGE_CALLS];
+
+    (void)state;
+    serve_and_dial();
+    for (int i = 0; i < LARGE_CALLS; i++) {
+        all[i] = hear(UNARY);
+        send_once(all[i], REQUEST(.answer_bytes = LARGE_BYTES));
+    }
+    for (int i = 0; i < LARGE_CALLS; i++) {
+        WAIT_FOR(all[i]->ends == 1);
+        assert_ended(all[i], FB_OK);
+        assert_int_equal(all[i]->bytes, LARGE_BYTES);
+        forget(all[i]);
+    }
+}
+
+static void fifty_large_requests_at_once_all_arrive(void **state)
+{
+    struct heard *all[LARGE_CALLS];
+
+    (void)state;
+    serve_and_dial();
+    for (int i = 0; i < LARGE_CALLS; i++) {
+        all[i] = hear(COLLECT);
+        send_once(all[i], REQUEST(.payload = many_bytes(LARGE_BYTES)));
+    }
+    for (int i = 0; i < LARGE_CALLS; i++) {
+        WAIT_FOR(all[i]->ends == 1);
+        assert_ended(all[i], FB_OK);
+        assert_int_equal(all[i]->answer->bytes, LARGE_BYTES);
+        forget(all[i]);
+    }
+}
+
 /* --- deadlines and cancellation --- */
 
 static void a_deadline_travels_and_is_not_lengthened(void **state)
@@ -1848,6 +1886,8 @@ int conformance_run(const struct fb_transport *of_server, const struct fb_transp
         TEST(a_server_may_end_before_the_client_does),
         TEST(messages_of_every_size_come_through),
         TEST(many_calls_at_once_get_their_own_answers),
+        TEST(fifty_large_answers_at_once_all_arrive),
+        TEST(fifty_large_requests_at_once_all_arrive),
         TEST(a_deadline_travels_and_is_not_lengthened),
         TEST(without_a_deadline_none_travels),
         TEST(a_call_ends_at_its_deadline_on_both_sides),

@@ -548,50 +548,150 @@ static void an_unknown_encoding_is_answered_with_those_we_know(void **state)
     assert_string_equal(raw_value(&world.raw, "grpc-accept-encoding"), "identity,gzip");
 }
 
-enum { LARGE_MESSAGE = 200000 };
+/* --- messages that are large --- */
 
-/* How much of the windows of streams was given back until now. */
-static size_t returned_bytes(struct raw *raw)
+enum {
+    LARGE = 1 << 20,
+    FRAME = 16 * 1024,
+    SHARE = 4,        /* large messages may come at once */
+    LARGE_CALLS = 10, /* on the streams 1, 3 and so on */
+};
+
+static int set_up_roomy(void **state)
 {
-    static const uint8_t mark[8] = {0};
-    size_t sum = 0;
-
-    raw_send(raw, RAW_PING, 0, 0, mark, sizeof(mark));
-    do {
-        assert_true(raw_read(raw));
-        if (raw->frame.type == RAW_WINDOW_UPDATE && raw->frame.stream != 0) {
-            sum += raw_number(raw, 0);
-        }
-    } while (raw->frame.type != RAW_PING);
-    return sum;
+    (void)state;
+    serve(&(struct fb_server_config){.message_limit_bytes = LARGE,
+                                     .streams_per_connection = STREAMS});
+    return 0;
 }
 
-static void large_messages_begun_and_not_ended_share_a_bound(void **state)
+/* What the client may still send on each stream, and on the connection as the stream 0. */
+static int64_t room[2 * STREAMS];
+
+static void read_ping_answer(void)
 {
-    enum { STREAMS_BEGUN = 20, PARTS = 12, PART = 16384, REST = LARGE_MESSAGE + 5 - PARTS * PART };
-    static uint8_t part[PART];
     struct raw *raw = &world.raw;
-    size_t returned = 0;
+
+    raw_send(raw, RAW_PING, 0, 0, "12345678", 8);
+    do {
+        assert_true(raw_read(raw));
+        if (raw->frame.type == RAW_WINDOW_UPDATE) {
+            assert_in_range(raw->frame.stream, 0, 2 * STREAMS - 1);
+            room[raw->frame.stream] += raw_number(raw, 0);
+        }
+    } while (raw->frame.type != RAW_PING || (raw->frame.flags & RAW_ACK) == 0);
+}
+
+/* Pings overtake: behind the second answer there is nothing that belongs before the first. */
+static void read_windows(void)
+{
+    read_ping_answer();
+    read_ping_answer();
+}
+
+static void begin_large(void)
+{
+    struct raw *raw = &world.raw;
+
+    raw_hello(raw);
+    memset(room, 0, sizeof(room));
+    room[0] = 65535;
+    read_windows();
+    for (uint32_t stream = 1; stream < 2 * LARGE_CALLS; stream += 2) {
+        raw_request(raw, stream, talk, NULL, NULL);
+        room[stream] = STREAM_WINDOW;
+    }
+}
+
+/* `bytes` of the message and its prefix, the first of them if `first`. */
+static void send_large(uint32_t stream, size_t bytes, bool first)
+{
+    static const uint8_t begin[FRAME] = {0, 0, 0x10, 0, 0};
+    static const uint8_t part[FRAME];
+
+    for (size_t sent = 0; sent < bytes; sent += FRAME) {
+        const size_t size = bytes - sent < FRAME ? bytes - sent : FRAME;
+
+        raw_send(&world.raw, RAW_DATA, 0, stream, first && sent == 0 ? begin : part, size);
+    }
+    room[0] -= (int64_t)bytes;
+    room[stream] -= (int64_t)bytes;
+}
+
+static void a_client_that_begins_many_large_messages_is_held_back(void **state)
+{
+    (void)state;
+    begin_large();
+    for (uint32_t stream = 1; stream < 2 * LARGE_CALLS; stream += 2) {
+        send_large(stream, STREAM_WINDOW, true);
+        read_windows();
+    }
+    for (uint32_t stream = 1; stream < 2 * LARGE_CALLS; stream += 2) {
+        assert_int_equal(room[stream], stream < 2 * SHARE ? STREAM_WINDOW : 0);
+    }
+    assert_int_equal(fb_server_stats(world.server)->calls_open, LARGE_CALLS);
+    expect_echo(2 * LARGE_CALLS + 1);
+}
+
+static void large_messages_come_one_behind_the_other_the_oldest_first(void **state)
+{
+    (void)state;
+    begin_large();
+    for (uint32_t stream = 1; stream < 2 * LARGE_CALLS; stream += 2) {
+        send_large(stream, STREAM_WINDOW, true);
+        read_windows();
+    }
+    for (uint32_t stream = 1; stream < 2 * LARGE_CALLS; stream += 2) {
+        size_t left = LARGE + 5 - STREAM_WINDOW;
+
+        while (left > 0) {
+            const size_t bytes = left < (size_t)room[stream] ? left : (size_t)room[stream];
+
+            assert_true(bytes > 0); /* or it would wait for ever */
+            send_large(stream, bytes, false);
+            left -= bytes;
+            read_windows();
+        }
+        assert_int_equal(world.heard, stream / 2 + 1);
+        if (stream / 2 + SHARE + 1 < LARGE_CALLS) {
+            assert_int_equal(room[stream + 2 * SHARE + 2], 0);
+        }
+    }
+    assert_int_equal(world.heard_bytes, LARGE_CALLS * LARGE);
+}
+
+static void a_large_message_that_is_given_up_lets_the_next_come(void **state)
+{
+    (void)state;
+    begin_large();
+    for (uint32_t stream = 1; stream < 2 * LARGE_CALLS; stream += 2) {
+        send_large(stream, STREAM_WINDOW, true);
+    }
+    read_windows();
+    assert_int_equal(room[2 * SHARE + 1], 0);
+    raw_reset(&world.raw, 1, NGHTTP2_CANCEL);
+    read_windows();
+    assert_int_equal(room[2 * SHARE + 1], STREAM_WINDOW);
+    assert_int_equal(room[2 * SHARE + 3], 0);
+}
+
+static void what_waits_for_a_paused_handler_leaves_others_their_window(void **state)
+{
+    static const uint8_t part[FRAME - 5];
+    struct raw *raw = &world.raw;
+    int64_t before;
 
     (void)state;
-    raw_hello(raw);
-    for (uint32_t stream = 1; stream < 2 * STREAMS_BEGUN; stream += 2) {
-        raw_request(raw, stream, talk, NULL, NULL);
-        memcpy(part, "\0\0\x03\x0d\x40", 5); /* LARGE_MESSAGE */
-        raw_send(raw, RAW_DATA, 0, stream, part, sizeof(part));
-        memset(part, 0, sizeof(part));
-        for (int i = 1; i < PARTS; i++) {
-            raw_send(raw, RAW_DATA, 0, stream, part, sizeof(part));
-        }
-        returned += returned_bytes(raw);
+    world.pause_each = true;
+    begin_large();
+    before = room[0];
+    for (size_t sent = 0; sent < STREAM_WINDOW; sent += FRAME) {
+        raw_message(raw, 1, 0, part, sizeof(part));
     }
-    /* Four go on, and one beyond the bound; for each the window is opened again when it is half used. */
-    assert_in_range(returned, 1, 6 * PARTS * PART);
-    for (uint32_t stream = 1; stream < 2 * STREAMS_BEGUN; stream += 2) {
-        raw_send(raw, RAW_DATA, RAW_END_STREAM, stream, part, REST);
-    }
-    raw_settle(raw);
-    assert_int_equal(world.heard, STREAMS_BEGUN); /* slower, but none is lost */
+    read_windows();
+    assert_int_equal(world.heard, 1);
+    assert_true(room[0] >= before);
+    assert_true(room[1] <= STREAM_WINDOW);
 }
 
 /* --- metadata --- */
@@ -1364,13 +1464,6 @@ static void connections_beyond_the_limit_are_closed(void **state)
     expect_echo(3);
 }
 
-static int set_up_for_large(void **state)
-{
-    (void)state;
-    serve(&(struct fb_server_config){.message_limit_bytes = LARGE_MESSAGE});
-    return 0;
-}
-
 static int set_up_for_one(void **state)
 {
     (void)state;
@@ -1405,7 +1498,10 @@ int main(void)
         TEST(a_gzip_bomb_is_refused),
         TEST(a_compressed_message_in_a_call_without_encoding_is_internal),
         TEST(an_unknown_encoding_is_answered_with_those_we_know),
-        TEST_IN(set_up_for_large, large_messages_begun_and_not_ended_share_a_bound),
+        TEST_IN(set_up_roomy, a_client_that_begins_many_large_messages_is_held_back),
+        TEST_IN(set_up_roomy, large_messages_come_one_behind_the_other_the_oldest_first),
+        TEST_IN(set_up_roomy, a_large_message_that_is_given_up_lets_the_next_come),
+        TEST_IN(set_up_roomy, what_waits_for_a_paused_handler_leaves_others_their_window),
         TEST(a_timeout_that_is_none_is_invalid),
         TEST(a_call_that_runs_into_its_deadline_says_so),
         TEST(the_longest_timeout_is_no_overflow),
