@@ -4,11 +4,11 @@
 /*
  * session: the protocol with one server over one pipe.
  *
- * It finds out the era, shakes hands, gives every request an id of its own, brings each answer to
- * whom it belongs and answers what the server asks. It does no I/O and reads no clock: lines come
- * in with the time, bytes to be written gather in an output, and what has happened is told by the
- * functions the owner gave. These may start and cancel requests, but not destroy the session. On
- * one thread at a time.
+ * It finds out the era, shakes hands, brings each answer to whom it belongs, answers what the server
+ * asks and tells what it tells. What can be asked of it is in requests.h, what its lists are in
+ * listing.h. It does no I/O and reads no clock: lines come in with the time, bytes to be written
+ * gather in an output, and what has happened is told by the functions the owner gave. These may
+ * start and cancel requests, but not destroy the session. On one thread at a time.
  */
 
 #include <stdbool.h>
@@ -18,84 +18,10 @@
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
 #include "services/worker/mcp/era.h"
-#include "services/worker/mcp/wire.h"
+#include "services/worker/mcp/listing.h"
+#include "services/worker/mcp/requests.h"
 
 struct session;
-struct session_request;
-
-/* --- requests --- */
-
-/* How a request ended. */
-enum session_end {
-    SESSION_RESULT,  /* `body` is the result, an object */
-    SESSION_INPUT,   /* `body` is a result that asks for input */
-    SESSION_ERROR,   /* `body` is the error, an object */
-    SESSION_GARBLED, /* answered, but with what cannot be used; `why` says how */
-    SESSION_UNSENT,  /* the server was lost before it had the whole line: it did not run */
-    SESSION_LOST,    /* the server was lost after that: it may have run */
-};
-
-struct session_answer {
-    enum session_end end;
-    struct fb_text body;     /* raw JSON, borrowed until the function returns */
-    struct fb_status status; /* OK unless GARBLED; its `why` is a constant */
-};
-
-struct session_request_events {
-    /* The server's progress, its `params` without the token; values rise strictly. May be NULL. */
-    void (*on_progress)(struct session_request *request, struct fb_text params);
-    /* A log message that surely belongs to this request. May be NULL. */
-    void (*on_log)(struct session_request *request, struct fb_text params);
-    /* Exactly once, unless cancelled; the struct is the owner's again when it is called. */
-    void (*on_answer)(struct session_request *request, const struct session_answer *answer);
-};
-
-/* Embedded in its owner; its fields are the session's. */
-struct session_request {
-    const struct session_request_events *events;
-    int64_t id;       /* 0: not with a session */
-    uint64_t ends_at; /* in the bytes ever put out: where its line is whole */
-    bool wants_progress;
-    bool progressed;
-    double progress; /* the last value */
-    int log_level;   /* least it wants; -1: none */
-    struct session_request *next;
-};
-
-/* Least level first: "debug" to "emergency". Its place in the list, or -1. */
-int session_log_level(struct fb_text name);
-
-/* What a request is to say. Everything is borrowed until session_request returns. */
-struct session_plan {
-    const char *method;       /* "tools/call" */
-    struct fb_text name;      /* the tool's own name, raw JSON string; empty for none */
-    struct fb_text arguments; /* a checked object, or empty for none */
-    struct fb_text cursor;    /* raw JSON string; empty for none */
-    struct fb_text meta;      /* the agent's `_meta`: a checked object, or empty */
-    bool progress;
-    int log_level; /* as session_log_level says; -1: none */
-};
-
-/* --- lists --- */
-
-enum session_list {
-    SESSION_TOOLS,
-    SESSION_RESOURCES,
-    SESSION_TEMPLATES,
-    SESSION_PROMPTS,
-    SESSION_LISTS
-};
-
-/* A list that was read to its end. Borrowed until the function returns. */
-struct session_items {
-    const struct fb_text *items; /* raw JSON objects */
-    size_t count;
-    int64_t ttl_ms; /* as the server says; 0 where it does not */
-    size_t skipped; /* items that were no objects with a name */
-    bool cut;       /* a bound was met: there would be more */
-};
-
-/* --- the session --- */
 
 /* What a server says of itself. Texts are raw JSON but for `instructions`; empty where not said. */
 struct session_server {
