@@ -3,7 +3,7 @@
 
 #include "runtime/rpc/core/core.h"
 #include "runtime/rpc/h2/h2.h"
-#include "tests/runtime/rpc/conformance.h"
+#include "tests/runtime/rpc/conformance/conformance.h"
 
 static const struct fb_transport *transport_of(const char *name)
 {

@@ -1,5 +1,5 @@
-#ifndef FB_TESTS_RUNTIME_RPC_RELAY_H
-#define FB_TESTS_RUNTIME_RPC_RELAY_H
+#ifndef FB_TESTS_RUNTIME_RPC_CONFORMANCE_RELAY_H
+#define FB_TESTS_RUNTIME_RPC_CONFORMANCE_RELAY_H
 
 /*
  * relay: stands between a client and a server, to be cut or to fall silent.

@@ -1,4 +1,4 @@
-#include "tests/runtime/rpc/relay.h"
+#include "tests/runtime/rpc/conformance/relay.h"
 
 #include <assert.h>
 #include <errno.h>
