@@ -2,13 +2,14 @@
 
 #include "tests/services/session_store/world.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,69 +21,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "services/session_store/codec.h"
 #include "services/session_store/schema/schema.h"
-
-#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof(*world));
-
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *world = *state;
-
-    world_finish(world);
-    free(world);
-    return 0;
-}
-
-/* Runs SQL on the closed world's file behind the engine's back. */
-static void sql_do(const char *path, const char *sql)
-{
-    sqlite3 *handle;
-    char *why = NULL;
-
-    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-    sqlite3_exec(handle, sql, NULL, NULL, &why);
-    assert_null(why);
-    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
-}
-
-static int64_t count_events(struct engine *engine, const char *session_id, enum fb_code *code)
-{
-    int64_t after = 0;
-
-    for (;;) {
-        struct engine_read_events read = read_of(session_id, after);
-        size_t count;
-
-        op_do(engine, &read.op);
-        count = read.event_count;
-        *code = read.op.status.code;
-        if (count > 0) {
-            after = read.events[count - 1].sequence;
-        }
-        op_finish(&read.op);
-        if (*code != FB_OK || count == 0) {
-            return after;
-        }
-    }
-}
-
-static void assert_events(struct engine *engine, const char *session_id, int64_t expected)
-{
-    enum fb_code code;
-
-    assert_int_equal(count_events(engine, session_id, &code), expected);
-    assert_int_equal(code, FB_OK);
-}
 
 /* --- opening --- */
 
@@ -212,146 +151,6 @@ static void a_file_of_version_1_is_brought_to_the_newest_with_all_it_holds(void 
     assert_int_equal(put.op.status.code, FB_OK); /* version 1 had no results */
     op_finish(&put.op);
     assert_int_equal(findings_of(world->engine), 0);
-}
-
-/* --- damage --- */
-
-static void a_changed_event_is_data_loss_and_a_finding(void **state)
-{
-    struct world *world = *state;
-    enum fb_code code;
-    int64_t epoch;
-
-    world_open(world);
-    epoch = must_acquire(world->engine, "s", "w");
-    must_append(world->engine, "s", epoch, 0, "r1", TEXTS("first"));
-    must_append(world->engine, "s", epoch, 1, "r2", TEXTS("second"));
-    world_close(world);
-    sql_do(world->path, "UPDATE batch SET body = CAST(REPLACE(CAST(body AS TEXT), 'second', "
-                        "'sekond') AS BLOB) WHERE first_sequence = 2");
-    world_open(world);
-    assert_int_equal(count_events(world->engine, "s", &code), 0);
-    assert_int_equal(code, FB_DATA_LOSS);
-    assert_int_equal(findings_of(world->engine), 1);
-}
-
-static void a_missing_event_is_data_loss_and_a_finding(void **state)
-{
-    struct world *world = *state;
-    enum fb_code code;
-    int64_t epoch;
-
-    world_open(world);
-    epoch = must_acquire(world->engine, "s", "w");
-    for (int64_t i = 0; i < 3; i++) {
-        char id[8];
-
-        snprintf(id, sizeof(id), "r%d", (int)i);
-        must_append(world->engine, "s", epoch, i, id, TEXTS("x"));
-    }
-    world_close(world);
-    sql_do(world->path, "DELETE FROM batch WHERE first_sequence = 2");
-    world_open(world);
-    count_events(world->engine, "s", &code);
-    assert_int_equal(code, FB_DATA_LOSS);
-    assert_int_equal(findings_of(world->engine), 2); /* the gap, and the request that led there */
-    world_close(world);
-    sql_do(world->path, "DELETE FROM batch WHERE first_sequence = 3");
-    world_open(world);
-    count_events(world->engine, "s", &code);
-    assert_int_equal(code, FB_DATA_LOSS);
-}
-
-/* A session with a snapshot, a blob, an entry of the catalogue and a result. */
-static void put_one_of_each(struct engine *engine)
-{
-    struct engine_put_snapshot snapshot = {.op = {.kind = ENGINE_PUT_SNAPSHOT},
-                                           .session_id = "s",
-                                           .epoch = must_acquire(engine, "s", "w"),
-                                           .sequence = 1,
-                                           .data = bytes_of("snapshot")};
-    struct engine_put_blob blob = {
-        .op = {.kind = ENGINE_PUT_BLOB}, .scope = "", .data = bytes_of("blob")};
-    struct engine_put_catalogue entry = {
-        .op = {.kind = ENGINE_PUT_CATALOGUE},
-        .entry = {.server = "git", .kind = 1, .content = bytes_of("entry")}};
-    struct engine_put_result result = {.op = {.kind = ENGINE_PUT_RESULT},
-                                       .scope = "",
-                                       .key = bytes_of("key"),
-                                       .value = bytes_of("result"),
-                                       .ttl_ms = 1000};
-    struct engine_op *const ops[] = {&snapshot.op, &blob.op, &entry.op, &result.op};
-
-    must_append(engine, "s", snapshot.epoch, 0, "r1", TEXTS("event"));
-    codec_sha256(blob.data, blob.sha256);
-    for (size_t i = 0; i < 4; i++) {
-        op_do(engine, ops[i]);
-        assert_int_equal(ops[i]->status.code, FB_OK);
-        op_finish(ops[i]);
-    }
-}
-
-static void damage_in_any_table_is_found(void **state)
-{
-    static const struct damage {
-        const char *sql;
-        int64_t findings;
-    } damages[] = {
-        {"UPDATE snapshot SET body = zeroblob(LENGTH(body))", 1},
-        {"UPDATE snapshot SET sequence = 7", 1},
-        {"UPDATE blob SET body = zeroblob(LENGTH(body))", 1},
-        {"UPDATE blob SET sha256 = zeroblob(32)", 1},
-        {"UPDATE catalogue SET body = zeroblob(LENGTH(body))", 1},
-        {"UPDATE catalogue SET server = 'time'", 1},
-        {"UPDATE result SET body = zeroblob(LENGTH(body))", 1},
-        {"UPDATE result SET scope = 'another'", 1},
-        {"UPDATE batch SET raw_bytes = 1", 1},
-        {"UPDATE batch SET codec = 1", 1},
-        {"UPDATE batch SET last_sequence = 2", 2},
-        {"UPDATE session SET last_sequence = 2", 1},
-        {"UPDATE session SET id = 'other'", 2},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
-        struct world damaged;
-
-        world_init(&damaged);
-        world_open(&damaged);
-        put_one_of_each(damaged.engine);
-        assert_int_equal(findings_of(damaged.engine), 0);
-        world_close(&damaged);
-        sql_do(damaged.path, damages[i].sql);
-        world_open(&damaged);
-        print_message("%s\n", damages[i].sql);
-        assert_int_equal(findings_of(damaged.engine), damages[i].findings);
-        world_finish(&damaged);
-    }
-}
-
-static void a_file_with_a_broken_page_is_found_out_and_does_no_harm(void **state)
-{
-    struct world *world = *state;
-    uint8_t garbage[4096];
-    struct stat file;
-    enum fb_code code;
-    int64_t epoch;
-    int fd;
-
-    world_open(world);
-    epoch = must_acquire(world->engine, "s", "w");
-    for (int64_t i = 0; i < 100; i++) {
-        must_append_noise(world->engine, "s", epoch, i * 4, 4, 700);
-    }
-    world_close(world);
-    memset(garbage, 0xa5, sizeof(garbage));
-    fd = open(world->path, O_WRONLY);
-    assert_int_equal(fstat(fd, &file), 0);
-    assert_int_equal(pwrite(fd, garbage, sizeof(garbage), file.st_size / 4096 / 2 * 4096), 4096);
-    close(fd);
-    world_open(world);
-    count_events(world->engine, "s", &code);
-    assert_int_equal(code, FB_DATA_LOSS);
-    assert_true(findings_of(world->engine) > 0);
 }
 
 /* --- what is deleted or expired --- */
@@ -787,247 +586,24 @@ static void kill_9_under_load_loses_nothing_that_was_acknowledged(void **state)
     }
 }
 
-/* --- backup and check --- */
-
-struct backup_run {
-    struct engine_backup backup;
-    struct engine *engine;
-    int64_t epoch;
-    int64_t sequence;
-    bool cancel;
-    unsigned progress;
-    _Atomic bool begun;
-    _Atomic bool may_go_on;
-};
-
-static void backup_progress(struct engine_backup *backup)
-{
-    struct backup_run *run = (struct backup_run *)backup;
-
-    /* A write in the middle of the copy, which without its own moment would make it begin anew. */
-    if (run->epoch > 0) {
-        run->sequence = must_append_noise(run->engine, "s", run->epoch, run->sequence, 1, 100);
-    }
-    run->progress += 1;
-}
-
-static bool backup_cancelled(struct engine_backup *backup)
-{
-    struct backup_run *run = (struct backup_run *)backup;
-
-    return run->cancel && run->progress > 0;
-}
-
-static struct backup_run backup_of(struct world *world, const char *path)
-{
-    return (struct backup_run){
-        .backup = {.op = {.kind = ENGINE_BACKUP},
-                   .path = path,
-                   .on_progress = backup_progress,
-                   .cancelled = backup_cancelled},
-        .engine = world->engine,
-    };
-}
-
-static void a_backup_while_writing_is_the_store_at_one_moment(void **state)
-{
-    struct world *world = *state;
-    struct world copy;
-    struct backup_run run;
-    enum fb_code code;
-    int64_t before;
-
-    world_init(&copy);
-    world_open(world);
-    run = backup_of(world, copy.path);
-    run.epoch = must_acquire(world->engine, "s", "w");
-    for (int i = 0; i < 40; i++) {
-        run.sequence = must_append_noise(world->engine, "s", run.epoch, run.sequence, 1, 100000);
-    }
-    before = run.sequence;
-    op_do(world->engine, &run.backup.op);
-    assert_string_equal(run.backup.op.status.why, "");
-    assert_true(run.progress > 1);
-    assert_true(run.sequence > before);
-    assert_int_equal(run.backup.pages_done, run.backup.pages_total);
-    assert_true(run.backup.size_bytes >= 4000000);
-    op_finish(&run.backup.op);
-    assert_events(world->engine, "s", run.sequence);
-
-    world_open(&copy);
-    assert_int_equal(count_events(copy.engine, "s", &code), before);
-    assert_int_equal(code, FB_OK);
-    assert_int_equal(findings_of(copy.engine), 0);
-    world_finish(&copy);
-}
-
-static void a_backup_never_overwrites(void **state)
-{
-    struct world *world = *state;
-    struct backup_run run;
-
-    world_open(world);
-    run = backup_of(world, world->path);
-    op_do(world->engine, &run.backup.op);
-    assert_int_equal(run.backup.op.status.code, FB_ALREADY_EXISTS);
-    op_finish(&run.backup.op);
-}
-
-static void a_cancelled_backup_leaves_nothing(void **state)
-{
-    struct world *world = *state;
-    struct backup_run run;
-    char path[120];
-    char partial[140];
-
-    world_open(world);
-    must_append_noise(world->engine, "s", must_acquire(world->engine, "s", "w"), 0, 3, 1 << 20);
-    snprintf(path, sizeof(path), "%s/copy.db", world->folder);
-    snprintf(partial, sizeof(partial), "%s.partial", path);
-    run = backup_of(world, path);
-    run.cancel = true;
-    op_do(world->engine, &run.backup.op);
-    assert_int_equal(run.backup.op.status.code, FB_CANCELLED);
-    op_finish(&run.backup.op);
-    assert_int_equal(access(path, F_OK), -1);
-    assert_int_equal(access(partial, F_OK), -1);
-}
-
-static void a_backup_to_nowhere_says_why(void **state)
-{
-    struct world *world = *state;
-    struct backup_run run;
-
-    world_open(world);
-    run = backup_of(world, "/tmp/flow-store-none/copy.db");
-    op_do(world->engine, &run.backup.op);
-    assert_int_equal(run.backup.op.status.code, FB_FAILED_PRECONDITION);
-    assert_non_null(strstr(run.backup.op.status.why, "No such file"));
-    op_finish(&run.backup.op);
-}
-
-static void ask_for_a_second(struct engine_backup *backup)
-{
-    struct backup_run *run = (struct backup_run *)backup;
-    struct engine_check check = {.op = {.kind = ENGINE_CHECK}};
-
-    if (run->progress++ == 0) {
-        op_do(run->engine, &check.op);
-        assert_int_equal(check.op.status.code, FB_FAILED_PRECONDITION);
-        assert_string_equal(check.op.reason, "running");
-        op_finish(&check.op);
-    }
-}
-
-static void note_stage(struct engine_check *check, const char *stage)
-{
-    (void)check;
-    print_message("stage: %s\n", stage);
-}
-
-static void fail_on_finding(struct engine_check *check, const char *finding)
-{
-    (void)check;
-    fail_msg("%s", finding);
-}
-
-static bool cancelled_at_once(struct engine_check *check)
-{
-    (void)check;
-    return true;
-}
-
-static bool cancelled_never(struct engine_check *check)
-{
-    (void)check;
-    return false;
-}
-
-static void a_check_can_be_cancelled_and_another_begun(void **state)
-{
-    struct world *world = *state;
-    struct engine_check check = {.op = {.kind = ENGINE_CHECK},
-                                 .on_stage = note_stage,
-                                 .on_finding = fail_on_finding,
-                                 .cancelled = cancelled_at_once};
-
-    world_open(world);
-    put_one_of_each(world->engine);
-    op_do(world->engine, &check.op);
-    assert_int_equal(check.op.status.code, FB_CANCELLED);
-    op_finish(&check.op);
-    assert_int_equal(findings_of(world->engine), 0);
-}
-
-static void a_quick_check_looks_at_the_structure_alone(void **state)
-{
-    struct world *world = *state;
-    struct engine_check check = {.op = {.kind = ENGINE_CHECK},
-                                 .quick = true,
-                                 .on_stage = note_stage,
-                                 .on_finding = fail_on_finding,
-                                 .cancelled = cancelled_never};
-
-    world_open(world);
-    put_one_of_each(world->engine);
-    world_close(world);
-    sql_do(world->path, "UPDATE batch SET body = zeroblob(LENGTH(body))");
-    world_open(world);
-    op_do(world->engine, &check.op);
-    assert_int_equal(check.op.status.code, FB_OK);
-    assert_int_equal(check.sessions, 0);
-    assert_int_equal(check.schema_version, 2);
-    op_finish(&check.op);
-}
-
-static void a_check_during_a_backup_is_told_to_wait(void **state)
-{
-    struct world *world = *state;
-    struct backup_run run;
-    char path[120];
-
-    world_open(world);
-    must_append_noise(world->engine, "s", must_acquire(world->engine, "s", "w"), 0, 3, 1 << 20);
-    snprintf(path, sizeof(path), "%s/copy.db", world->folder);
-    run = backup_of(world, path);
-    run.backup.on_progress = ask_for_a_second;
-    op_do(world->engine, &run.backup.op);
-    assert_int_equal(run.backup.op.status.code, FB_OK);
-    assert_true(run.progress > 0);
-    op_finish(&run.backup.op);
-    assert_int_equal(findings_of(world->engine), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(what_was_acknowledged_is_there_after_reopening),
-        TEST(the_file_is_its_owners_alone),
-        TEST(a_file_that_is_open_cannot_be_opened_again),
-        TEST(a_newer_schema_is_refused_by_its_number),
-        TEST(a_database_of_another_program_is_left_alone),
-        TEST(a_file_that_is_no_database_is_data_loss),
-        TEST(a_place_that_does_not_exist_is_named),
-        TEST(a_file_of_version_1_is_brought_to_the_newest_with_all_it_holds),
-        TEST(a_changed_event_is_data_loss_and_a_finding),
-        TEST(a_missing_event_is_data_loss_and_a_finding),
-        TEST(damage_in_any_table_is_found),
-        TEST(a_file_with_a_broken_page_is_found_out_and_does_no_harm),
-        TEST(what_a_deleted_session_held_is_removed_in_time),
-        TEST(expired_results_are_removed_in_time),
-        TEST(a_full_store_refuses_writes_and_loses_nothing),
-        TEST(writes_at_once_share_commits_and_keep_their_order),
-        TEST(one_write_without_room_does_not_fail_those_beside_it),
-        TEST(a_failing_disk_is_unavailable_and_the_store_recovers_with_it),
-        TEST(kill_9_under_load_loses_nothing_that_was_acknowledged),
-        TEST(a_backup_while_writing_is_the_store_at_one_moment),
-        TEST(a_backup_never_overwrites),
-        TEST(a_cancelled_backup_leaves_nothing),
-        TEST(a_backup_to_nowhere_says_why),
-        TEST(a_check_can_be_cancelled_and_another_begun),
-        TEST(a_quick_check_looks_at_the_structure_alone),
-        TEST(a_check_during_a_backup_is_told_to_wait),
+        WORLD_TEST(what_was_acknowledged_is_there_after_reopening),
+        WORLD_TEST(the_file_is_its_owners_alone),
+        WORLD_TEST(a_file_that_is_open_cannot_be_opened_again),
+        WORLD_TEST(a_newer_schema_is_refused_by_its_number),
+        WORLD_TEST(a_database_of_another_program_is_left_alone),
+        WORLD_TEST(a_file_that_is_no_database_is_data_loss),
+        WORLD_TEST(a_place_that_does_not_exist_is_named),
+        WORLD_TEST(a_file_of_version_1_is_brought_to_the_newest_with_all_it_holds),
+        WORLD_TEST(what_a_deleted_session_held_is_removed_in_time),
+        WORLD_TEST(expired_results_are_removed_in_time),
+        WORLD_TEST(a_full_store_refuses_writes_and_loses_nothing),
+        WORLD_TEST(writes_at_once_share_commits_and_keep_their_order),
+        WORLD_TEST(one_write_without_room_does_not_fail_those_beside_it),
+        WORLD_TEST(a_failing_disk_is_unavailable_and_the_store_recovers_with_it),
+        WORLD_TEST(kill_9_under_load_loses_nothing_that_was_acknowledged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

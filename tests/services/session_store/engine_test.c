@@ -10,31 +10,18 @@
 
 #include "services/session_store/codec.h"
 
-static int setup(void **state)
+static int set_up(void **state)
 {
-    struct world *world = calloc(1, sizeof(*world));
+    int failed = world_set_up(state);
 
-    world_init(world);
-    world_open(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *world = *state;
-
-    world_finish(world);
-    free(world);
-    return 0;
+    world_open(*state);
+    return failed;
 }
 
 static struct engine *engine_in(void **state)
 {
     return ((struct world *)*state)->engine;
 }
-
-#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void assert_code(const struct engine_op *op, enum fb_code code, const char *reason)
 {
@@ -768,7 +755,7 @@ static void results_beyond_the_budget_push_out_those_that_expire_first(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, world_tear_down)
         TEST(a_session_is_found_again_by_id_and_by_name),
         TEST(a_session_is_not_found_in_another_scope),
         TEST(a_name_is_one_sessions_in_its_scope_only),

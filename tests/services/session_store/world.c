@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "runtime/base/clock.h"
+#include "services/session_store/codec.h"
 
 static _Atomic int64_t world_unix_ms;
 
@@ -265,4 +267,90 @@ int64_t findings_of(struct engine *engine)
     assert_string_equal(check.op.status.why, "");
     op_finish(&check.op);
     return check.findings;
+}
+
+void sql_do(const char *path, const char *sql)
+{
+    sqlite3 *handle;
+    char *why = NULL;
+
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    sqlite3_exec(handle, sql, NULL, NULL, &why);
+    assert_null(why);
+    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+}
+
+void put_one_of_each(struct engine *engine)
+{
+    struct engine_put_snapshot snapshot = {.op = {.kind = ENGINE_PUT_SNAPSHOT},
+                                           .session_id = "s",
+                                           .epoch = must_acquire(engine, "s", "w"),
+                                           .sequence = 1,
+                                           .data = bytes_of("snapshot")};
+    struct engine_put_blob blob = {
+        .op = {.kind = ENGINE_PUT_BLOB}, .scope = "", .data = bytes_of("blob")};
+    struct engine_put_catalogue entry = {
+        .op = {.kind = ENGINE_PUT_CATALOGUE},
+        .entry = {.server = "git", .kind = 1, .content = bytes_of("entry")}};
+    struct engine_put_result result = {.op = {.kind = ENGINE_PUT_RESULT},
+                                       .scope = "",
+                                       .key = bytes_of("key"),
+                                       .value = bytes_of("result"),
+                                       .ttl_ms = 1000};
+    struct engine_op *const ops[] = {&snapshot.op, &blob.op, &entry.op, &result.op};
+
+    must_append(engine, "s", snapshot.epoch, 0, "r1", TEXTS("event"));
+    codec_sha256(blob.data, blob.sha256);
+    for (size_t i = 0; i < 4; i++) {
+        op_do(engine, ops[i]);
+        assert_int_equal(ops[i]->status.code, FB_OK);
+        op_finish(ops[i]);
+    }
+}
+
+int64_t count_events(struct engine *engine, const char *session_id, enum fb_code *code)
+{
+    int64_t after = 0;
+
+    for (;;) {
+        struct engine_read_events read = read_of(session_id, after);
+        size_t count;
+
+        op_do(engine, &read.op);
+        count = read.event_count;
+        *code = read.op.status.code;
+        if (count > 0) {
+            after = read.events[count - 1].sequence;
+        }
+        op_finish(&read.op);
+        if (*code != FB_OK || count == 0) {
+            return after;
+        }
+    }
+}
+
+void assert_events(struct engine *engine, const char *session_id, int64_t expected)
+{
+    enum fb_code code;
+
+    assert_int_equal(count_events(engine, session_id, &code), expected);
+    assert_int_equal(code, FB_OK);
+}
+
+int world_set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    world_init(world);
+    *state = world;
+    return 0;
+}
+
+int world_tear_down(void **state)
+{
+    struct world *world = *state;
+
+    world_finish(world);
+    free(world);
+    return 0;
 }

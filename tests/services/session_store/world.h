@@ -25,6 +25,12 @@ struct world {
 void world_init(struct world *world);
 void world_finish(struct world *world);
 
+/* For cmocka: a world without an engine in `*state`. */
+int world_set_up(void **state);
+int world_tear_down(void **state);
+
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+
 /* What the tests open with; a test may change it before. */
 struct sqlite_engine_config world_config(const struct world *world);
 
@@ -45,7 +51,8 @@ void op_finish(struct engine_op *op);
 /* Acquires the session of the name for the owner, making it if needed; its epoch. */
 int64_t must_acquire(struct engine *engine, const char *session_id, const char *owner);
 
-/* Appends events whose payloads are the texts up to NULL; the last sequence. */
+/* Appends events whose payloads are the texts up to NULL, as TEXTS makes; the last sequence. */
+#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 int64_t must_append(struct engine *engine, const char *session_id, int64_t epoch,
                     int64_t expected_sequence, const char *request_id, const char *const *texts);
 
@@ -67,5 +74,19 @@ bool bytes_are(struct engine_bytes bytes, const char *text);
 
 /* Runs a check; how many findings. */
 int64_t findings_of(struct engine *engine);
+
+/* Puts a session with a snapshot, a blob, an entry of the catalogue and a result. */
+void put_one_of_each(struct engine *engine);
+
+/* How far the session's events can be read, one after the other, and how reading them ended. */
+int64_t count_events(struct engine *engine, const char *session_id, enum fb_code *code);
+
+/* That all of them can be read. */
+void assert_events(struct engine *engine, const char *session_id, int64_t expected);
+
+/* --- behind the engine's back --- */
+
+/* Runs SQL on the file of a world that is closed. */
+void sql_do(const char *path, const char *sql);
 
 #endif
