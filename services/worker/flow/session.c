@@ -247,6 +247,21 @@ static void count_edges(struct session *session, uint32_t number)
     count_leaf(session, task, true);
 }
 
+uint32_t session_holds_up(const struct session *session, uint32_t task)
+{
+    uint32_t lowest = 0;
+
+    for (uint32_t at = graph_first_in(session->graph, task); at != GRAPH_NONE;
+         at = graph_next_in(session->graph, at)) {
+        const struct graph_edge edge = graph_edge_at(session->graph, at);
+
+        if (!is_met(session, edge) && (lowest == 0 || edge.before < lowest)) {
+            lowest = edge.before;
+        }
+    }
+    return lowest;
+}
+
 /* The lowest task that this one comes after and that was cancelled, or 0. */
 static uint32_t cancelled_before(const struct session *session, uint32_t number)
 {
@@ -580,6 +595,18 @@ static struct fb_status check_parents(struct session *session, const struct even
     return fb_ok;
 }
 
+/* The graph forgets it with the next edit. */
+static void remember_cycle(struct session *session)
+{
+    size_t count;
+    const uint32_t *cycle = graph_cycle(session->graph, &count);
+
+    session->cycle_count = (uint32_t)(count < SESSION_CYCLE_NAMED ? count : SESSION_CYCLE_NAMED);
+    if (session->cycle_count != 0) {
+        memcpy(session->cycle, cycle, session->cycle_count * sizeof(*cycle));
+    }
+}
+
 /* Takes away and puts in edges, all or none. The nodes are there. */
 static struct fb_status change_edges(struct session *session, const struct event_link *links,
                                      size_t count)
@@ -607,6 +634,9 @@ static struct fb_status change_edges(struct session *session, const struct event
         }
     } else if (fb_is_ok(status) && added > 1) {
         status = graph_add_edges(session->graph, edges, added, NULL);
+    }
+    if (status.code == FB_FAILED_PRECONDITION) {
+        remember_cycle(session);
     }
     for (size_t i = 0; i < done && !fb_is_ok(status); i++) {
         if (links[i].dropped &&
@@ -743,6 +773,47 @@ static struct fb_status plan_graph(struct session *session, const struct event *
         added--;
         (void)graph_remove_node(session->graph, first + added);
     }
+    return status;
+}
+
+struct placed {
+    uint32_t position;
+    uint32_t node;
+};
+
+static int by_position(const void *a, const void *b)
+{
+    const struct placed *x = a;
+    const struct placed *y = b;
+
+    return (x->position > y->position) - (x->position < y->position);
+}
+
+struct fb_status session_try_plan(struct session *session, const struct event *event)
+{
+    const size_t count = event->planned.task_count;
+    struct placed *nodes = calloc(count + 1, sizeof(*nodes));
+    struct fb_status status = nodes == NULL ? exhausted() : event_check(event);
+
+    session->cycle_count = 0;
+    if (fb_is_ok(status)) {
+        status = check_planned(session, event);
+    }
+    if (fb_is_ok(status)) {
+        status = plan_graph(session, event);
+    }
+    if (fb_is_ok(status)) {
+        /* First to last, for then nothing that is left hangs on what goes. */
+        for (uint32_t i = 0; i < count; i++) {
+            nodes[i].node = event->planned.first_task + i;
+            nodes[i].position = graph_position(session->graph, nodes[i].node);
+        }
+        qsort(nodes, count, sizeof(*nodes), by_position);
+        for (size_t i = 0; i < count; i++) {
+            (void)graph_remove_node(session->graph, nodes[i].node);
+        }
+    }
+    free(nodes);
     return status;
 }
 
@@ -1123,6 +1194,7 @@ struct fb_status session_fold(struct session *session, const struct event *event
     const enum flow_state flow_state = session->flow_state;
     uint32_t agents;
 
+    session->cycle_count = 0;
     if (!fb_is_ok(status)) {
         return status;
     }

@@ -35,6 +35,7 @@ enum {
     SESSION_AGENTS_MOST = 4096,
     SESSION_ACTIVE_MOST = 40, /* default of FlowSessionOpened.active_most */
     SESSION_LOAD_MOST = 30,   /* of load_most */
+    SESSION_CYCLE_NAMED = 16, /* tasks of a refused cycle that are remembered */
 };
 
 struct session_agent {
@@ -83,6 +84,8 @@ struct session {
     uint64_t leaf_progress; /* sum of w pct */
     uint32_t in_state[TASK_STATES];
     uint32_t mark;
+    uint32_t cycle[SESSION_CYCLE_NAMED]; /* the last fold was refused for it */
+    uint32_t cycle_count;
     bool broken;
 };
 
@@ -95,6 +98,9 @@ void session_destroy(struct session *session);
  * RESOURCE_EXHAUSTED: no memory or no room; see `broken`. An event of an unknown kind only counts.
  */
 struct fb_status session_fold(struct session *session, const struct event *event);
+
+/* Whether a plan would be folded, without limits of size; it is not. */
+struct fb_status session_try_plan(struct session *session, const struct event *event);
 
 /* The task of a number, or NULL. */
 const struct task *session_task(const struct session *session, uint32_t task);
@@ -110,6 +116,9 @@ void session_settle(struct session *session, int64_t now_ms);
 
 /* Whether nothing but perhaps time holds up the queued task. */
 bool session_is_free(const struct task *task);
+
+/* The lowest task that holds up this one, or 0. */
+uint32_t session_holds_up(const struct session *session, uint32_t task);
 
 /* Awake time at a unix time: counts at most two hours of every silence. */
 int64_t session_awake_ms(const struct session *session, int64_t now_ms);
