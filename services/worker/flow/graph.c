@@ -10,6 +10,7 @@ enum {
     NODE_OPEN = 2,
     NODE_SEEN = 4, /* by the search under way */
 
+    FEW_EDGES = 32, /* up to so many at once are cheaper one by one, whatever the graph's size */
     SLOTS_FIRST = 64,
     LINKS_FIRST = 64,
 };
@@ -812,6 +813,33 @@ struct fb_status graph_remove_edge(struct graph *graph, struct graph_edge edge)
     return fb_ok;
 }
 
+/* All or none, one by one; what they cost is what they touch. They have been checked. */
+static struct fb_status add_few_edges(struct graph *graph, const struct graph_edge *edges,
+                                      size_t count, size_t *failed)
+{
+    bool added[FEW_EDGES] = {false};
+    size_t cycle_count;
+
+    for (size_t i = 0; i < count; i++) {
+        struct fb_status status = graph_add_edge(graph, edges[i]);
+
+        added[i] = fb_is_ok(status);
+        if (added[i] || status.code == FB_ALREADY_EXISTS) {
+            continue;
+        }
+        *failed = i;
+        cycle_count = graph->cycle_count;
+        while (i-- > 0) {
+            if (added[i]) {
+                (void)graph_remove_edge(graph, edges[i]);
+            }
+        }
+        graph->cycle_count = cycle_count; /* removals have left `found` alone */
+        return status;
+    }
+    return fb_ok;
+}
+
 struct fb_status graph_add_edges(struct graph *graph, const struct graph_edge *edges, size_t count,
                                  size_t *failed)
 {
@@ -829,8 +857,8 @@ struct fb_status graph_add_edges(struct graph *graph, const struct graph_edge *e
             return status;
         }
     }
-    if (count == 0) {
-        return fb_ok;
+    if (count <= FEW_EDGES) {
+        return add_few_edges(graph, edges, count, at);
     }
     graph->cycle_count = 0;
     if (count > GRAPH_EDGES_MOST - graph->edge_count) {

@@ -93,8 +93,8 @@ struct fb_status graph_add_edge(struct graph *graph, struct graph_edge edge);
 struct fb_status graph_remove_edge(struct graph *graph, struct graph_edge edge);
 
 /*
- * Adds all or none, for plans and imports: orders and levels everything once, O((V + E) log V), where
- * edge by edge a long chain would cost its square. Edges that are there already, or twice in `edges`,
+ * Adds all or none, for plans and imports: more than a few order and level everything once,
+ * O((V + E) log V), where edge by edge a long chain would cost its square. Edges that are there already, or twice in `edges`,
  * are passed over. Fails as graph_add_edge does; `*failed`, unless NULL, is then the first edge at
  * fault, and for a cycle one that lies on it.
  */
