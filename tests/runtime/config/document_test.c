@@ -13,26 +13,9 @@
 
 #include <cmocka.h>
 
+#include "tests/support/arena.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static int setup(void **state)
-{
-    struct fb_arena *arena = malloc(sizeof(*arena));
-
-    if (arena == NULL) {
-        return -1;
-    }
-    fb_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fb_arena_finish(*state);
-    free(*state);
-    return 0;
-}
 
 static struct fb_document parse(struct fb_arena *arena, const char *text)
 {
@@ -198,20 +181,15 @@ static void a_file_larger_than_the_limit_is_refused_unread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(comments_and_trailing_commas_are_accepted, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_looks_like_a_comment_in_a_string_stays, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_comma_without_a_value_before_it_is_still_wrong, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(an_error_names_file_line_and_column_and_quotes_nothing,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_nul_byte_is_refused_wherever_it_stands, setup, teardown),
-        cmocka_unit_test_setup_teardown(nesting_is_limited, setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            members_are_walked_in_the_order_of_the_file_with_their_places, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_no_file_is_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_larger_than_the_limit_is_refused_unread, setup,
-                                        teardown),
+        ARENA_TEST(comments_and_trailing_commas_are_accepted),
+        ARENA_TEST(what_looks_like_a_comment_in_a_string_stays),
+        ARENA_TEST(a_comma_without_a_value_before_it_is_still_wrong),
+        ARENA_TEST(an_error_names_file_line_and_column_and_quotes_nothing),
+        ARENA_TEST(a_nul_byte_is_refused_wherever_it_stands),
+        ARENA_TEST(nesting_is_limited),
+        ARENA_TEST(members_are_walked_in_the_order_of_the_file_with_their_places),
+        ARENA_TEST(what_is_no_file_is_named),
+        ARENA_TEST(a_file_larger_than_the_limit_is_refused_unread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,33 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "tests/support/arena.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum { MOST = 8 };
-
-static int setup(void **state)
-{
-    struct fb_arena *arena = malloc(sizeof(*arena));
-
-    if (arena == NULL) {
-        return -1;
-    }
-    fb_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fb_arena_finish(*state);
-    free(*state);
-    return 0;
-}
 
 static void a_name_is_there_once_and_all_are_sorted(void **state)
 {
@@ -120,12 +102,11 @@ static void a_bad_line_is_named_without_repeating_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_name_is_there_once_and_all_are_sorted, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_empty_list_joins_to_an_empty_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(more_names_than_allowed_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_dotenv_file_is_read_as_everybody_writes_it, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_bad_line_is_named_without_repeating_it, setup, teardown),
+        ARENA_TEST(a_name_is_there_once_and_all_are_sorted),
+        ARENA_TEST(an_empty_list_joins_to_an_empty_one),
+        ARENA_TEST(more_names_than_allowed_are_refused),
+        ARENA_TEST(a_dotenv_file_is_read_as_everybody_writes_it),
+        ARENA_TEST(a_bad_line_is_named_without_repeating_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,24 +10,7 @@
 
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-    struct fb_arena *arena = malloc(sizeof(*arena));
-
-    if (arena == NULL) {
-        return -1;
-    }
-    fb_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fb_arena_finish(*state);
-    free(*state);
-    return 0;
-}
+#include "tests/support/arena.h"
 
 static void programs_meet_below_home_whatever_else_is_set(void **state)
 {
@@ -80,13 +63,10 @@ static void an_unset_variable_is_null_and_an_empty_one_is_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(programs_meet_below_home_whatever_else_is_set, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(only_a_leading_tilde_is_the_home, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_relative_path_is_counted_from_the_working_folder, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(without_a_usable_home_the_user_database_is_asked, setup,
-                                        teardown),
+        ARENA_TEST(programs_meet_below_home_whatever_else_is_set),
+        ARENA_TEST(only_a_leading_tilde_is_the_home),
+        ARENA_TEST(a_relative_path_is_counted_from_the_working_folder),
+        ARENA_TEST(without_a_usable_home_the_user_database_is_asked),
         cmocka_unit_test(an_unset_variable_is_null_and_an_empty_one_is_not),
     };
 

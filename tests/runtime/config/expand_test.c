@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "tests/support/arena.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Pairs of name and value, ended by NULL. */
@@ -36,25 +38,6 @@ static const struct fb_expansion expansion = {
     .input = look_up,
     .inputs = inputs,
 };
-
-static int setup(void **state)
-{
-    struct fb_arena *arena = malloc(sizeof(*arena));
-
-    if (arena == NULL) {
-        return -1;
-    }
-    fb_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fb_arena_finish(*state);
-    free(*state);
-    return 0;
-}
 
 static void each_form_is_replaced_by_what_it_stands_for(void **state)
 {
@@ -160,13 +143,12 @@ static void what_grows_beyond_an_argument_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_form_is_replaced_by_what_it_stands_for, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(what_is_put_in_is_not_expanded_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_no_form_of_ours_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_name_without_a_value_is_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_a_workspace_asking_for_it_fails, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_grows_beyond_an_argument_is_refused, setup, teardown),
+        ARENA_TEST(each_form_is_replaced_by_what_it_stands_for),
+        ARENA_TEST(what_is_put_in_is_not_expanded_again),
+        ARENA_TEST(what_is_no_form_of_ours_stays),
+        ARENA_TEST(a_name_without_a_value_is_named),
+        ARENA_TEST(without_a_workspace_asking_for_it_fails),
+        ARENA_TEST(what_grows_beyond_an_argument_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,24 +12,7 @@
 
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-    struct fb_arena *arena = malloc(sizeof(*arena));
-
-    if (arena == NULL) {
-        return -1;
-    }
-    fb_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fb_arena_finish(*state);
-    free(*state);
-    return 0;
-}
+#include "tests/support/arena.h"
 
 static struct fb_servers import(struct fb_arena *arena, const char *text)
 {
@@ -169,14 +152,12 @@ static void no_servers_print_as_an_empty_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_files_of_all_clients_are_looked_for, setup, teardown),
-        cmocka_unit_test_setup_teardown(claude_code_keeps_servers_for_the_user_and_by_project,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(vs_code_keeps_them_in_a_file_or_in_its_settings, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(what_is_imported_stays_verbatim, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_printed_reads_back_as_the_same, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_servers_print_as_an_empty_file, setup, teardown),
+        ARENA_TEST(the_files_of_all_clients_are_looked_for),
+        ARENA_TEST(claude_code_keeps_servers_for_the_user_and_by_project),
+        ARENA_TEST(vs_code_keeps_them_in_a_file_or_in_its_settings),
+        ARENA_TEST(what_is_imported_stays_verbatim),
+        ARENA_TEST(what_is_printed_reads_back_as_the_same),
+        ARENA_TEST(no_servers_print_as_an_empty_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

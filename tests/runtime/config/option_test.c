@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "tests/support/arena.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct config {
@@ -49,25 +51,6 @@ static const struct fb_option options[] = {
     [TOKEN] = {"token", FB_OPTION_INTEGER, offsetof(struct config, count), .secret = true},
     {.name = NULL},
 };
-
-static int setup(void **state)
-{
-    struct fb_arena *arena = malloc(sizeof(*arena));
-
-    if (arena == NULL) {
-        return -1;
-    }
-    fb_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fb_arena_finish(*state);
-    free(*state);
-    return 0;
-}
 
 static void each_option_gets_its_fallback_or_nothing(void **state)
 {
@@ -215,13 +198,12 @@ static void an_option_is_found_with_dashes_and_underscores(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_option_gets_its_fallback_or_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_value_is_read_as_its_kind_says, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_bad_value_is_named_with_what_is_allowed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_secret_is_not_repeated, setup, teardown),
-        cmocka_unit_test_setup_teardown(addresses_are_host_and_port_or_a_unix_path, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_target_is_one_address_or_several, setup, teardown),
+        ARENA_TEST(each_option_gets_its_fallback_or_nothing),
+        ARENA_TEST(a_value_is_read_as_its_kind_says),
+        ARENA_TEST(a_bad_value_is_named_with_what_is_allowed),
+        ARENA_TEST(a_secret_is_not_repeated),
+        ARENA_TEST(addresses_are_host_and_port_or_a_unix_path),
+        ARENA_TEST(a_target_is_one_address_or_several),
         cmocka_unit_test(an_option_is_found_with_dashes_and_underscores),
     };
 

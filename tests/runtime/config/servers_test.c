@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "tests/support/arena.h"
+
 /* The file that notes are about, up to the line. */
 #define F "/c/f.json:"
 
@@ -32,25 +34,6 @@ static const char *variables[] = {"TOKEN", "t0ken", NULL};
 
 static const struct fb_servers_plan plan = {
     .home = "/home/ada", .workspace = "/w", .variable = look_up, .context = variables};
-
-static int setup(void **state)
-{
-    struct fb_arena *arena = malloc(sizeof(*arena));
-
-    if (arena == NULL) {
-        return -1;
-    }
-    fb_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fb_arena_finish(*state);
-    free(*state);
-    return 0;
-}
 
 /* JSON with ' for ", so that tests can be read. */
 static struct fb_servers parse(struct fb_arena *arena, const char *quoted)
@@ -548,43 +531,29 @@ static void running_out_of_memory_is_a_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            a_stdio_server_is_command_arguments_environment_and_directory, setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            an_http_server_is_url_and_headers_however_its_type_is_spelled, setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            vs_codes_form_is_read_and_an_input_without_value_fails_its_server_alone, setup,
-            teardown),
-        cmocka_unit_test_setup_teardown(inputs_get_their_values_from_our_part_of_the_file, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(one_bad_server_never_takes_another_down, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_unknown_key_is_named_with_its_nearest, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_key_that_only_others_use_is_reported_as_such, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(
-            our_settings_come_from_the_entry_then_the_file_then_the_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_others_call_our_settings_is_understood_and_ours_win,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_of_the_other_kind_of_server_is_left_out_with_a_hint,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_server_that_its_user_switched_off_is_kept_as_such, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(env_wins_over_the_env_file_and_null_takes_out, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(relative_paths_begin_where_the_file_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_command_may_be_a_list_and_a_sentence_is_suspicious, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(the_last_of_servers_with_the_same_name_counts, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(the_digest_is_of_what_makes_an_instance, setup, teardown),
-        cmocka_unit_test_setup_teardown(there_is_a_most_of_servers, setup, teardown),
-        cmocka_unit_test_setup_teardown(notes_beyond_the_most_are_counted, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_are_short_and_printable, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_secret_is_in_any_note, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_that_is_no_json_is_refused_with_its_place, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(sections_of_the_wrong_type_are_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(running_out_of_memory_is_a_status, setup, teardown),
+        ARENA_TEST(a_stdio_server_is_command_arguments_environment_and_directory),
+        ARENA_TEST(an_http_server_is_url_and_headers_however_its_type_is_spelled),
+        ARENA_TEST(vs_codes_form_is_read_and_an_input_without_value_fails_its_server_alone),
+        ARENA_TEST(inputs_get_their_values_from_our_part_of_the_file),
+        ARENA_TEST(one_bad_server_never_takes_another_down),
+        ARENA_TEST(an_unknown_key_is_named_with_its_nearest),
+        ARENA_TEST(a_key_that_only_others_use_is_reported_as_such),
+        ARENA_TEST(our_settings_come_from_the_entry_then_the_file_then_the_table),
+        ARENA_TEST(what_others_call_our_settings_is_understood_and_ours_win),
+        ARENA_TEST(what_is_of_the_other_kind_of_server_is_left_out_with_a_hint),
+        ARENA_TEST(a_server_that_its_user_switched_off_is_kept_as_such),
+        ARENA_TEST(env_wins_over_the_env_file_and_null_takes_out),
+        ARENA_TEST(relative_paths_begin_where_the_file_is),
+        ARENA_TEST(a_command_may_be_a_list_and_a_sentence_is_suspicious),
+        ARENA_TEST(the_last_of_servers_with_the_same_name_counts),
+        ARENA_TEST(the_digest_is_of_what_makes_an_instance),
+        ARENA_TEST(there_is_a_most_of_servers),
+        ARENA_TEST(notes_beyond_the_most_are_counted),
+        ARENA_TEST(names_are_short_and_printable),
+        ARENA_TEST(no_secret_is_in_any_note),
+        ARENA_TEST(a_file_that_is_no_json_is_refused_with_its_place),
+        ARENA_TEST(sections_of_the_wrong_type_are_named),
+        ARENA_TEST(running_out_of_memory_is_a_status),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
