@@ -18,7 +18,6 @@ const bin = path.join(import.meta.dirname, '../../node_modules/.bin');
 const dir = scratch();
 const notes = `${dir}/notes`;
 const args = ['--state-dir', `${dir}/state`, '--config', `${dir}/config.json`];
-const book = 'All of it, to the last "word".\n'.repeat(100000);
 const noted = () => (fs.existsSync(notes) ? fs.readFileSync(notes, 'utf8').trim().split('\n') : []);
 
 const kinds = [
@@ -34,7 +33,6 @@ describe('the whole suite', () => {
   before(() => {
     fs.mkdirSync(`${dir}/files`);
     fs.writeFileSync(`${dir}/files/letter`, 'dear reader');
-    fs.writeFileSync(`${dir}/files/book`, book);
     fs.writeFileSync(`${dir}/config.json`, JSON.stringify({
       mcpServers: {
         everything: { command: `${bin}/mcp-server-everything`, args: ['stdio'] },
@@ -146,11 +144,14 @@ describe('the whole suite', () => {
 
   it('gets 50 results of 3 MB, all asked for at once, each whole', async () => {
     const raw = new Raw(args);
+    const line = 'All of it, to the last "word".\n';
+    const times = 100000;
+    const book = line.repeat(times);
     const waited = new Set(Array.from({ length: 50 }, (_, id) => id));
 
     await raw.handshake();
     for (const id of waited) {
-      raw.say({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'files__read_text_file', arguments: { path: `${dir}/files/book` } } });
+      raw.say({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'witness__recite', arguments: { line, times } } });
     }
     while (waited.size > 0) {
       const { id, result, error } = await raw.heard();

@@ -1,4 +1,4 @@
-// An MCP server that writes down what reached it: its start, and each cancellation. It can get another tool.
+// An MCP server that writes down what reached it: its start, and each cancellation. It can get another tool, and say much.
 import fs from 'node:fs';
 
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
@@ -22,5 +22,8 @@ server.registerTool('grow', { description: 'Adds a tool of the given name.', inp
   server.registerTool(name, { description: 'New.', inputSchema: {} }, () => ({ content: [] }));
   return { content: [] };
 });
+server.registerTool('recite', { description: 'Says a line many times.', inputSchema: { line: z.string(), times: z.number() } }, ({ line, times }) => (
+  { content: [{ type: 'text', text: line.repeat(times) }] }
+));
 note('started');
 await server.connect(new StdioServerTransport());
