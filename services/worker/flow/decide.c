@@ -13,6 +13,7 @@ enum {
     NAMED_MOST = 8, /* tasks that a refusal names */
     RETRY_MS = 30000,
     WORKER_SILENT_MS = 30 * 60 * 1000, /* an agent heard since counts as at work */
+    RENEWED_MS = 60 * 1000,            /* a refused call within it of another says nothing new */
 };
 
 const char *refusal_name(enum refusal_kind kind)
@@ -186,6 +187,22 @@ static bool expire(struct decision *d)
 bool decide_expire(struct decision *d)
 {
     return begin(d, FB_TEXT("engine")) && expire(d);
+}
+
+/* A refused call, too, renews the leases of its agent. */
+static bool heard(struct decision *d, struct fb_text name, bool done)
+{
+    const struct session *s = d->session;
+    const uint32_t agent = session_agent_of(s, name);
+    const struct refusal refusal = d->refusal;
+
+    if (done || agent == NAMES_NONE || s->agents[agent].held == 0 ||
+        d->now_ms - s->agents[agent].heard_ms < RENEWED_MS) {
+        return done;
+    }
+    (void)emit(d, (struct event){.kind = EVENT_SEEN, .actor = name});
+    d->refusal = refusal;
+    return false;
 }
 
 static bool refuse_held(struct decision *d, uint32_t number)
@@ -436,7 +453,7 @@ static bool emit_plan(struct decision *d, struct fb_text agent, const struct pla
     return emit_parts(d, agent, planned, count);
 }
 
-bool decide_plan(struct decision *d, const struct plan_command *command)
+static bool plan(struct decision *d, const struct plan_command *command)
 {
     struct names keys = {.count = 0};
     struct planned planned = {.bytes = 0};
@@ -478,6 +495,11 @@ bool decide_plan(struct decision *d, const struct plan_command *command)
     }
     d->task = first;
     return true;
+}
+
+bool decide_plan(struct decision *d, const struct plan_command *command)
+{
+    return heard(d, command->agent, plan(d, command));
 }
 
 /* --- next --- */
@@ -675,7 +697,7 @@ static bool claim_named(struct decision *d, const struct next_command *command, 
            claim(d, command->agent, command->task, false);
 }
 
-bool decide_next(struct decision *d, const struct next_command *command)
+static bool next(struct decision *d, const struct next_command *command)
 {
     uint32_t agent;
     uint32_t task;
@@ -686,7 +708,6 @@ bool decide_next(struct decision *d, const struct next_command *command)
     if (command->task != 0 && session_task(d->session, command->task) == NULL) {
         return refuse_no_such(d, command->task);
     }
-    /* Who calls is heard before leases are looked at, so that its own are renewed. */
     if (!introduce(d, command->agent, &agent)) {
         return false;
     }
@@ -698,6 +719,11 @@ bool decide_next(struct decision *d, const struct next_command *command)
     }
     task = choose(d, agent);
     return task != 0 && claim(d, command->agent, task, false);
+}
+
+bool decide_next(struct decision *d, const struct next_command *command)
+{
+    return heard(d, command->agent, next(d, command));
 }
 
 /* --- pulse --- */
@@ -750,7 +776,7 @@ static struct event state_event(const struct pulse_command *command)
     return event;
 }
 
-bool decide_pulse(struct decision *d, const struct pulse_command *command)
+static bool pulse(struct decision *d, const struct pulse_command *command)
 {
     const struct event noted = {
         .kind = EVENT_NOTED,
@@ -797,6 +823,11 @@ bool decide_pulse(struct decision *d, const struct pulse_command *command)
     return (says && command->state == PULSE_ACTIVE) || emit(d, change);
 }
 
+bool decide_pulse(struct decision *d, const struct pulse_command *command)
+{
+    return heard(d, command->agent, pulse(d, command));
+}
+
 /* --- done --- */
 
 static bool finish(struct decision *d, const struct done_command *command)
@@ -836,7 +867,7 @@ static bool finish(struct decision *d, const struct done_command *command)
     return emit(d, event);
 }
 
-bool decide_done(struct decision *d, const struct done_command *command)
+static bool done(struct decision *d, const struct done_command *command)
 {
     uint32_t agent;
     uint32_t task = 0;
@@ -858,6 +889,11 @@ bool decide_done(struct decision *d, const struct done_command *command)
     }
     d->refusal = (struct refusal){.kind = REFUSAL_NONE, .why = ""};
     return task == 0 || claim(d, command->agent, task, false);
+}
+
+bool decide_done(struct decision *d, const struct done_command *command)
+{
+    return heard(d, command->agent, done(d, command));
 }
 
 /* --- edit --- */
@@ -907,7 +943,7 @@ static bool edit_links(struct decision *d, const struct edit_command *command, s
     return is_valid(d, event) && emit(d, event);
 }
 
-bool decide_edit(struct decision *d, const struct edit_command *command)
+static bool edit(struct decision *d, const struct edit_command *command)
 {
     const struct task *task;
     struct event event = {.actor = command->agent, .task = command->task};
@@ -956,4 +992,9 @@ bool decide_edit(struct decision *d, const struct edit_command *command)
         return edit_state(d, command, TASK_BLOCKED, event);
     }
     return refuse(d, REFUSAL_INVALID, command->task, 0, "action: there is no such action");
+}
+
+bool decide_edit(struct decision *d, const struct edit_command *command)
+{
+    return heard(d, command->agent, edit(d, command));
 }

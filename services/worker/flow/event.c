@@ -9,6 +9,13 @@ enum { UNPACKED_BYTES_MOST = 32 << 20 };
 
 /* --- limits --- */
 
+#define UNIX_MS_MOST (INT64_C(1) << 53)
+
+static bool is_time(int64_t unix_ms)
+{
+    return unix_ms >= 0 && unix_ms <= UNIX_MS_MOST;
+}
+
 static bool is_text(struct fb_text text, size_t least, size_t most)
 {
     return text.size >= least && text.size <= most &&
@@ -69,7 +76,7 @@ static struct fb_status check_planned_task(const struct event_planned_task *task
     if (!are_texts(task->needs, EVENT_CAPS, EVENT_CAP_BYTES)) {
         return refuse("needs: at most 64 words of 1 to 64 bytes");
     }
-    if (task->defer_until_unix_ms < 0) {
+    if (!is_time(task->defer_until_unix_ms)) {
         return refuse(defer_why);
     }
     return fb_ok;
@@ -130,7 +137,7 @@ static struct fb_status check_edited(const struct event *event)
     if ((fields & EVENT_FIELD_PRIORITY) != 0 && event->edited.priority > EVENT_PRIORITY_MOST) {
         return refuse(priority_why);
     }
-    if ((fields & EVENT_FIELD_DEFER) != 0 && event->edited.defer_until_unix_ms < 0) {
+    if ((fields & EVENT_FIELD_DEFER) != 0 && !is_time(event->edited.defer_until_unix_ms)) {
         return refuse(defer_why);
     }
     return fb_ok;
@@ -145,7 +152,7 @@ static struct fb_status check_requeued(const struct event *event)
                  EVENT_REASON_BYTES)) {
         return refuse("reason: at most 1,024 bytes of UTF-8, and needed to reopen");
     }
-    return event->requeued.defer_until_unix_ms < 0 ? refuse(defer_why) : fb_ok;
+    return is_time(event->requeued.defer_until_unix_ms) ? fb_ok : refuse(defer_why);
 }
 
 static struct fb_status check_finished(const struct event *event)
@@ -217,7 +224,7 @@ static struct fb_status check_kind(const struct event *event)
 
 struct fb_status event_check(const struct event *event)
 {
-    if (event->unix_ms < 0 || event->unix_ms > INT64_C(1) << 53) {
+    if (!is_time(event->unix_ms)) {
         return refuse("unix_ms: a unix time in milliseconds");
     }
     if (!is_text(event->actor, 0, EVENT_ACTOR_BYTES)) {

@@ -226,6 +226,25 @@ static void any_call_renews_the_leases_of_its_agent(void **state)
     finish_world(&w);
 }
 
+static void a_refused_call_renews_them_too(void **state)
+{
+    const struct plan_item one = item("", NULL, 0);
+    struct world w;
+
+    (void)state;
+    begin_world(&w);
+    assert_true(plan(&w, &one, 1));
+    assert_true(next(&w, ann, 1));
+    for (int i = 0; i < 10; i++) {
+        w.d.now_ms += 29 * MINUTE_MS;
+        assert_false(next(&w, ann, 0));
+        expect(&w, REFUSAL_WIP_LIMIT, "1");
+    }
+    assert_false(next(&w, bob, 1));
+    expect(&w, REFUSAL_CONFLICT, "ann");
+    finish_world(&w);
+}
+
 static void finishing_without_a_claim_is_an_implicit_one(void **state)
 {
     const struct plan_item one = item("", NULL, 0);
@@ -477,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_stale_fence_is_a_conflict_and_its_note_is_kept),
         cmocka_unit_test(an_expired_lease_gives_its_task_to_whoever_asks_next),
         cmocka_unit_test(any_call_renews_the_leases_of_its_agent),
+        cmocka_unit_test(a_refused_call_renews_them_too),
         cmocka_unit_test(finishing_without_a_claim_is_an_implicit_one),
         cmocka_unit_test(an_edit_of_an_old_revision_is_refused),
         cmocka_unit_test(a_failed_task_is_tried_again_after_a_growing_wait),

@@ -147,6 +147,9 @@ static void what_is_out_of_bounds_is_refused_by_the_name_of_the_field(void **sta
     task.key = FB_TEXT("a\0b");
     expect_refusal(&event, "key:");
     task.key = FB_TEXT("");
+    task.defer_until_unix_ms = INT64_MAX;
+    expect_refusal(&event, "defer_until:");
+    task.defer_until_unix_ms = 0;
     event.unix_ms = -1;
     expect_refusal(&event, "unix_ms:");
     free(title);
