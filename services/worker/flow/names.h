@@ -11,7 +11,7 @@
 
 #include "runtime/base/text.h"
 
-enum { NAMES_NONE = UINT32_MAX };
+#define NAMES_NONE UINT32_MAX
 
 /* All zero is empty. Anyone may read; only the functions write. */
 struct names {
