@@ -138,9 +138,12 @@ static void work(struct decision *d, uint32_t rounds)
         d->event_count = d->event_room = 0;
     }
     for (int i = 0; i < COMMANDS; i++) {
+        const uint32_t half = rounds / 2;
+        const uint32_t most = (uint32_t)((uint64_t)rounds * 99 / 100);
+
         qsort(times[i], rounds, sizeof(*times[i]), by_size);
-        printf("%-8s p50 %7.1f us   p99 %7.1f us\n", command_names[i],
-               (double)times[i][rounds / 2] / 1e3, (double)times[i][rounds / 100 * 99] / 1e3);
+        printf("%-8s p50 %7.1f us   p99 %7.1f us\n", command_names[i], (double)times[i][half] / 1e3,
+               (double)times[i][most] / 1e3);
         free(times[i]);
     }
 }
