@@ -9,16 +9,14 @@ servers' included, is left.
 import json
 import os
 import queue
-import shutil
-import signal
 import subprocess
-import tempfile
 import threading
 import time
 
 import grpc
 
 from contracts import Caller, messages
+from suite import Suite
 
 pb = messages("flowbalancer/v1/session_store")
 
@@ -171,58 +169,31 @@ class Writer:
         return found
 
 
-class Storm:
-    """A suite in a home of its own, with an agent and a writer at work, for the `with`."""
+class Storm(Suite):
+    """A suite with an agent and a writer at work, for the `with`."""
 
     programs = ("flow-worker", "flow-router", "flow-store", "flow-gateway", "flow-guard",
                 "flow-supervisor")
 
     def __init__(self, bin_folder, server):
-        self.bin = bin_folder
-        self.home = tempfile.mkdtemp(prefix="fs-", dir="/tmp")
-        self.env = dict(os.environ, HOME=self.home)
-        self.state = os.path.join(self.home, ".local", "state", "flow-balancer")
-        folder = os.path.join(self.home, ".config", "flow-balancer")
-        os.makedirs(folder)
-        with open(os.path.join(folder, "config.json"), "w") as file:
-            json.dump({"mcpServers": {"everything": server}}, file)
+        super().__init__(bin_folder, {"everything": server})
         self.kills = {}
         self.recoveries_ms = {}
 
     def __enter__(self):
         self.agent = Agent(os.path.join(self.bin, "flow-gateway"), "everything__echo", self.env)
-        self.writer = Writer("unix:" + os.path.join(self.state, "run", "store.sock"))
+        self.writer = Writer(self.socket("store"))
         self._both_go_on("at the start")
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind, *rest):
         if kind is not None:
             self.agent.stopping = True
             self.writer.stopping = True
-            self._end_processes()
+            self.end_processes()
             self.agent.stop()
             self.writer.stop()
-            self._end_processes()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def processes(self):
-        """Pid and name of all that was started in this home."""
-        found = []
-        mark = f"HOME={self.home}".encode()
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/environ", "rb") as file:
-                    if mark not in file.read().split(b"\0"):
-                        continue
-                with open(f"/proc/{pid}/comm") as file:
-                    name = file.read().strip()
-                with open(f"/proc/{pid}/stat") as file:
-                    if file.read().rsplit(")", 1)[1].split()[0] == "Z":
-                        continue
-                found.append((int(pid), name))
-            except OSError:
-                continue
-        return found
+        super().__exit__(kind, *rest)
 
     def _both_go_on(self, when):
         """Both have something acknowledged that they asked for after this was called."""
@@ -242,21 +213,12 @@ class Storm:
 
     def kill(self, program):
         """kill -9 of one process of the program, then waits until both go on."""
-        pids = [pid for pid, name in self.processes() if name == program]
-        if not pids:
-            raise AssertionError(f"no {program} runs: {self.processes()}")
         from_s = time.monotonic()
-        os.kill(pids[0], signal.SIGKILL)
+        if self.kill_one(program) is None:
+            raise AssertionError(f"no {program} runs: {self.processes()}")
         self.kills[program] = self.kills.get(program, 0) + 1
         self._both_go_on(f"after kill -9 of {program}")
         self.recoveries_ms.setdefault(program, []).append((time.monotonic() - from_s) * 1000)
-
-    def log(self):
-        try:
-            with open(os.path.join(self.state, "log", "suite.log")) as file:
-                return file.read()[-4000:]
-        except OSError:
-            return "(none)"
 
     def finish(self):
         """Stops the load, takes stock, stops the suite: what was lost, what was mixed up, what is left."""
@@ -270,14 +232,7 @@ class Storm:
         lost = [event for event in acknowledged if event not in kept]
         # The last append may be on disk although its answer was cut off by the end.
         extra = len(stored) - len(acknowledged)
-        for pid, name in self.processes():
-            if name == "flow-supervisor":
-                os.kill(pid, signal.SIGTERM)
-        end = time.monotonic() + 30
-        while self.processes() and time.monotonic() < end:
-            time.sleep(0.02)
-        left = self.processes()
-        self._end_processes()
+        left = self.stop()
         return {
             "calls": self.agent.answered,
             "calls told to have failed": self.agent.failed,
@@ -288,10 +243,3 @@ class Storm:
                                    acknowledged else max(1, abs(extra)),
             "processes left": left,
         }
-
-    def _end_processes(self):
-        for pid, _ in self.processes():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
