@@ -24,6 +24,12 @@ const struct fb_client_method fb_session_store_append_events_method = {
     .reply = &flowbalancer__v1__append_events_response__descriptor,
 };
 
+const struct fb_client_method fb_session_store_put_projection_method = {
+    .path = "/flowbalancer.v1.SessionStoreService/PutProjection",
+    .request = &flowbalancer__v1__put_projection_request__descriptor,
+    .reply = &flowbalancer__v1__put_projection_response__descriptor,
+};
+
 const struct fb_client_method fb_session_store_load_session_method = {
     .path = "/flowbalancer.v1.SessionStoreService/LoadSession",
     .request = &flowbalancer__v1__load_session_request__descriptor,
@@ -48,6 +54,13 @@ const struct fb_client_method fb_session_store_list_sessions_method = {
     .path = "/flowbalancer.v1.SessionStoreService/ListSessions",
     .request = &flowbalancer__v1__list_sessions_request__descriptor,
     .reply = &flowbalancer__v1__list_sessions_response__descriptor,
+};
+
+const struct fb_client_method fb_session_store_search_tasks_method = {
+    .path = "/flowbalancer.v1.SessionStoreService/SearchTasks",
+    .request = &flowbalancer__v1__search_tasks_request__descriptor,
+    .reply = &flowbalancer__v1__search_tasks_response__descriptor,
+    .streams = true,
 };
 
 const struct fb_client_method fb_session_store_delete_session_method = {
@@ -147,6 +160,14 @@ const Flowbalancer__V1__AppendEventsResponse *fb_session_store_append_events(
         client, &fb_session_store_append_events_method, &request->base, options, answer);
 }
 
+const Flowbalancer__V1__PutProjectionResponse *fb_session_store_put_projection(
+    struct fb_client *client, const Flowbalancer__V1__PutProjectionRequest *request,
+    const struct fb_client_options *options, struct fb_answer *answer)
+{
+    return (const Flowbalancer__V1__PutProjectionResponse *)(const void *)fb_client_ask(
+        client, &fb_session_store_put_projection_method, &request->base, options, answer);
+}
+
 struct fb_stream *fb_session_store_load_session(struct fb_client *client,
                                                 const Flowbalancer__V1__LoadSessionRequest *request,
                                                 const struct fb_client_options *options)
@@ -187,6 +208,19 @@ const Flowbalancer__V1__ListSessionsResponse *fb_session_store_list_sessions(
 {
     return (const Flowbalancer__V1__ListSessionsResponse *)(const void *)fb_client_ask(
         client, &fb_session_store_list_sessions_method, &request->base, options, answer);
+}
+
+struct fb_stream *fb_session_store_search_tasks(struct fb_client *client,
+                                                const Flowbalancer__V1__SearchTasksRequest *request,
+                                                const struct fb_client_options *options)
+{
+    return fb_stream_open(client, &fb_session_store_search_tasks_method, &request->base, options);
+}
+
+const Flowbalancer__V1__SearchTasksResponse *fb_session_store_search_tasks_next(
+    struct fb_stream *stream)
+{
+    return (const Flowbalancer__V1__SearchTasksResponse *)(const void *)fb_stream_next(stream);
 }
 
 const Flowbalancer__V1__DeleteSessionResponse *fb_session_store_delete_session(

@@ -18,10 +18,12 @@ extern const struct fb_client_method fb_session_store_acquire_session_method;
 extern const struct fb_client_method fb_session_store_renew_sessions_method;
 extern const struct fb_client_method fb_session_store_release_session_method;
 extern const struct fb_client_method fb_session_store_append_events_method;
+extern const struct fb_client_method fb_session_store_put_projection_method;
 extern const struct fb_client_method fb_session_store_load_session_method;
 extern const struct fb_client_method fb_session_store_put_snapshot_method;
 extern const struct fb_client_method fb_session_store_watch_session_method;
 extern const struct fb_client_method fb_session_store_list_sessions_method;
+extern const struct fb_client_method fb_session_store_search_tasks_method;
 extern const struct fb_client_method fb_session_store_delete_session_method;
 extern const struct fb_client_method fb_session_store_put_blob_method;
 extern const struct fb_client_method fb_session_store_get_blob_method;
@@ -49,6 +51,10 @@ const Flowbalancer__V1__AppendEventsResponse *fb_session_store_append_events(
     struct fb_client *client, const Flowbalancer__V1__AppendEventsRequest *request,
     const struct fb_client_options *options, struct fb_answer *answer);
 
+const Flowbalancer__V1__PutProjectionResponse *fb_session_store_put_projection(
+    struct fb_client *client, const Flowbalancer__V1__PutProjectionRequest *request,
+    const struct fb_client_options *options, struct fb_answer *answer);
+
 struct fb_stream *fb_session_store_load_session(struct fb_client *client,
                                                 const Flowbalancer__V1__LoadSessionRequest *request,
                                                 const struct fb_client_options *options);
@@ -69,6 +75,12 @@ const Flowbalancer__V1__WatchSessionResponse *fb_session_store_watch_session_nex
 const Flowbalancer__V1__ListSessionsResponse *fb_session_store_list_sessions(
     struct fb_client *client, const Flowbalancer__V1__ListSessionsRequest *request,
     const struct fb_client_options *options, struct fb_answer *answer);
+
+struct fb_stream *fb_session_store_search_tasks(struct fb_client *client,
+                                                const Flowbalancer__V1__SearchTasksRequest *request,
+                                                const struct fb_client_options *options);
+const Flowbalancer__V1__SearchTasksResponse *fb_session_store_search_tasks_next(
+    struct fb_stream *stream);
 
 const Flowbalancer__V1__DeleteSessionResponse *fb_session_store_delete_session(
     struct fb_client *client, const Flowbalancer__V1__DeleteSessionRequest *request,

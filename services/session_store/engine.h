@@ -31,6 +31,7 @@ enum engine_op_kind {
     ENGINE_PUT_RESULT,
     /* reads */
     ENGINE_READ_SESSION,
+    ENGINE_READ_SNAPSHOT,
     ENGINE_READ_EVENTS,
     ENGINE_LIST_SESSIONS,
     ENGINE_READ_BLOB,
@@ -70,6 +71,7 @@ struct engine_session {
     int64_t updated_unix_ms;
     int64_t last_sequence;         /* 0 while there is no event */
     int64_t snapshot_sequence;     /* 0 while there is no snapshot */
+    int64_t snapshot_bytes;        /* of the whole snapshot */
     int64_t epoch;                 /* 0 while nobody acquired it */
     const char *owner;             /* "" after a release */
     int64_t lease_expires_unix_ms; /* 0 after a release */
@@ -158,13 +160,21 @@ struct engine_append {
     bool repeated;
 };
 
-/* ABORTED `stale-epoch` or `wrong-sequence`, NOT_FOUND. */
+/*
+ * A part of a snapshot; it counts from the part on that completes it. ABORTED `stale-epoch`,
+ * `wrong-sequence` or `wrong-offset`, NOT_FOUND.
+ */
 struct engine_put_snapshot {
     struct engine_op op;
+    /* asked */
     const char *session_id;
     int64_t epoch;
     int64_t sequence;
+    int64_t offset;
+    int64_t total_bytes; /* at least where this part ends */
     struct engine_bytes data;
+    /* answered */
+    bool complete; /* the session's snapshot is this one or a later one */
 };
 
 /* NOT_FOUND. */
@@ -176,8 +186,20 @@ struct engine_read_session {
     int64_t snapshot_after; /* the snapshot is read only if it is later; INT64_MAX for never */
     /* answered */
     struct engine_session session;
-    bool has_snapshot; /* its sequence is session.snapshot_sequence */
-    struct engine_bytes snapshot;
+    bool has_snapshot;            /* its sequence is session.snapshot_sequence */
+    struct engine_bytes snapshot; /* the part at offset 0 */
+};
+
+/* A further part of a snapshot. ABORTED `snapshot-replaced` when it is there no more; NOT_FOUND. */
+struct engine_read_snapshot {
+    struct engine_op op;
+    /* asked */
+    const char *scope;
+    const char *session_id;
+    int64_t sequence;
+    int64_t offset; /* where the part before ended */
+    /* answered */
+    struct engine_bytes data; /* not empty */
 };
 
 /*

@@ -66,8 +66,9 @@ struct fencing_decision fencing_append(const struct fencing_facts *facts, int64_
                                        int64_t expected_sequence, enum fencing_request request);
 
 /*
- * Is a snapshot of the state after `sequence` kept? FENCING_REPEAT when one at least as late is
- * there. Refused with ABORTED `stale-epoch`, or `wrong-sequence` beyond the last event.
+ * Is a snapshot of the state after `sequence`, or a part of it, kept? FENCING_REPEAT when one at
+ * least as late is there. Refused with ABORTED `stale-epoch`, or `wrong-sequence` beyond the last
+ * event.
  */
 struct fencing_decision fencing_snapshot(const struct fencing_facts *facts, int64_t epoch,
                                          int64_t sequence, int64_t snapshot_sequence);

@@ -124,7 +124,30 @@ static void answer_put_snapshot(struct asked *asked)
         asked_fail(asked);
         return;
     }
+    response.complete = asked->put_snapshot.complete;
     asked_reply(asked, &response.base);
+}
+
+/* A part lies within the whole; what says nothing of a whole is all of it. */
+static struct fb_status check_part(struct fb_arena *arena,
+                                   const Flowbalancer__V1__PutSnapshotRequest *request)
+{
+    const struct fb_status checks[] = {
+        limits_number(arena, "total_bytes", request->total_bytes, 0, LIMIT_SNAPSHOT_BYTES),
+        limits_size(arena, "data", request->data.len, request->total_bytes == 0 ? 0 : 1,
+                    LIMIT_PART_BYTES, "bytes"),
+        limits_number(arena, "offset", request->offset, 0, request->total_bytes),
+    };
+    struct fb_status status = limits_all(checks, sizeof(checks) / sizeof(checks[0]));
+
+    if (fb_is_ok(status) && request->total_bytes != 0 &&
+        (int64_t)request->data.len > request->total_bytes - request->offset) {
+        return fb_arena_fail(arena, FB_INVALID_ARGUMENT,
+                             "data: has %zu bytes from %lld on, beyond the %lld of `total_bytes`",
+                             request->data.len, (long long)request->offset,
+                             (long long)request->total_bytes);
+    }
+    return status;
 }
 
 void serve_put_snapshot(struct fb_call *call, const ProtobufCMessage *message)
@@ -134,11 +157,10 @@ void serve_put_snapshot(struct fb_call *call, const ProtobufCMessage *message)
     struct fb_arena *arena = fb_call_arena(call);
     struct asked *asked;
 
-    if (!request_is_good(
-            call, limits_id(arena, "session_id", request->session_id),
-            limits_number(arena, "epoch", request->epoch, 1, INT64_MAX),
-            limits_number(arena, "sequence", request->sequence, 1, INT64_MAX),
-            limits_size(arena, "data", request->data.len, 0, LIMIT_SNAPSHOT_BYTES, "bytes"))) {
+    if (!request_is_good(call, limits_id(arena, "session_id", request->session_id),
+                         limits_number(arena, "epoch", request->epoch, 1, INT64_MAX),
+                         limits_number(arena, "sequence", request->sequence, 1, INT64_MAX),
+                         check_part(arena, request))) {
         return;
     }
     asked = asked_create(call, sizeof(*asked), answer_put_snapshot);
@@ -148,6 +170,9 @@ void serve_put_snapshot(struct fb_call *call, const ProtobufCMessage *message)
     asked->put_snapshot.session_id = request->session_id;
     asked->put_snapshot.epoch = request->epoch;
     asked->put_snapshot.sequence = request->sequence;
+    asked->put_snapshot.offset = request->offset;
+    asked->put_snapshot.total_bytes =
+        request->total_bytes != 0 ? request->total_bytes : (int64_t)request->data.len;
     asked->put_snapshot.data = bytes_in(request->data);
     asked_submit(asked, ENGINE_PUT_SNAPSHOT, 256 + request->data.len);
 }

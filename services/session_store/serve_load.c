@@ -11,35 +11,37 @@ struct load {
     int64_t snapshot_sequence;
 
     /* where it is */
-    int64_t sent_sequence;        /* events up to here are sent or in the snapshot */
-    struct engine_bytes snapshot; /* in the operation's arena; size 0 when there is none left */
-    bool has_snapshot;
-    size_t snapshot_sent;
+    int64_t sent_sequence;    /* events up to here are sent or in the snapshot */
+    struct engine_bytes part; /* of the snapshot, in the operation's arena */
+    size_t part_sent;
+    bool in_snapshot;      /* some of it is still to be sent */
+    int64_t snapshot_sent; /* up to here */
+    int64_t snapshot_bytes;
 };
 
-/* Sends what is left of the snapshot, chunk by chunk. False when the reader fell behind. */
-static bool load_snapshot(struct load *load)
+/* Sends what is left of the part at hand, chunk by chunk. False when the reader fell behind. */
+static bool load_send_part(struct load *load)
 {
     bool more = true;
 
-    while (more && load->has_snapshot) {
+    /* An empty snapshot is one empty chunk. */
+    while (more && load->in_snapshot &&
+           (load->part_sent < load->part.size || load->snapshot_bytes == 0)) {
         Flowbalancer__V1__LoadSessionResponse response =
             FLOWBALANCER__V1__LOAD_SESSION_RESPONSE__INIT;
         Flowbalancer__V1__SnapshotChunk chunk = FLOWBALANCER__V1__SNAPSHOT_CHUNK__INIT;
-        size_t size = load->snapshot.size - load->snapshot_sent;
+        size_t size = load->part.size - load->part_sent;
 
         size = size < LIMIT_CHUNK_BYTES ? size : LIMIT_CHUNK_BYTES;
         chunk.sequence = load->snapshot_sequence;
-        chunk.total_bytes = (int64_t)load->snapshot.size;
-        chunk.offset = (int64_t)load->snapshot_sent;
-        chunk.data =
-            bytes_out((struct engine_bytes){load->snapshot.data + load->snapshot_sent, size});
+        chunk.total_bytes = load->snapshot_bytes;
+        chunk.offset = load->snapshot_sent;
+        chunk.data = bytes_out((struct engine_bytes){load->part.data + load->part_sent, size});
         response.part_case = FLOWBALANCER__V1__LOAD_SESSION_RESPONSE__PART_SNAPSHOT;
         response.snapshot = &chunk;
-        load->snapshot_sent += size;
-        if (load->snapshot_sent == load->snapshot.size) {
-            load->has_snapshot = false;
-        }
+        load->part_sent += size;
+        load->snapshot_sent += (int64_t)size;
+        load->in_snapshot = load->snapshot_sent < load->snapshot_bytes;
         more = stream_send(&load->stream, &response.base);
     }
     return more;
@@ -49,7 +51,15 @@ static void load_step(struct stream *stream)
 {
     struct load *load = (struct load *)stream;
 
-    if (!load_snapshot(load)) {
+    if (!load_send_part(load)) {
+        return;
+    }
+    if (load->in_snapshot) {
+        stream->asked.read_snapshot.scope = load->scope;
+        stream->asked.read_snapshot.session_id = load->session_id;
+        stream->asked.read_snapshot.sequence = load->snapshot_sequence;
+        stream->asked.read_snapshot.offset = load->snapshot_sent;
+        stream_ask(stream, ENGINE_READ_SNAPSHOT);
         return;
     }
     if (load->sent_sequence >= load->last_sequence) {
@@ -97,9 +107,10 @@ static void load_took_session(struct load *load)
         return;
     }
     load->last_sequence = read->session.last_sequence;
-    load->has_snapshot = read->has_snapshot;
+    load->in_snapshot = read->has_snapshot;
     if (read->has_snapshot) {
-        load->snapshot = read->snapshot;
+        load->part = read->snapshot;
+        load->snapshot_bytes = read->session.snapshot_bytes;
         load->snapshot_sequence = read->session.snapshot_sequence;
         load->sent_sequence = load->snapshot_sequence;
     }
@@ -114,10 +125,18 @@ static void load_took(struct stream *stream)
 {
     struct load *load = (struct load *)stream;
 
-    if (stream->asked.op.kind == ENGINE_READ_SESSION) {
+    switch (stream->asked.op.kind) {
+    case ENGINE_READ_SESSION:
         load_took_session(load);
-    } else {
+        break;
+    case ENGINE_READ_SNAPSHOT:
+        load->part = stream->asked.read_snapshot.data;
+        load->part_sent = 0;
+        stream_go(stream);
+        break;
+    default:
         load_took_events(load);
+        break;
     }
 }
 

@@ -33,6 +33,7 @@ struct asked {
         struct engine_put_catalogue put_catalogue;
         struct engine_put_result put_result;
         struct engine_read_session read_session;
+        struct engine_read_snapshot read_snapshot;
         struct engine_read_events read_events;
         struct engine_list_sessions list_sessions;
         struct engine_read_blob read_blob;

@@ -3,7 +3,7 @@
 /* In the order in which sessions.c reads them. */
 #define SESSION_COLUMNS                                                                          \
     "key, id, scope, name, created_unix_ms, updated_unix_ms, last_sequence, snapshot_sequence, " \
-    "epoch, owner, lease_expires_unix_ms, payload_bytes, appends"
+    "epoch, owner, lease_expires_unix_ms, payload_bytes, appends, snapshot_bytes"
 
 /* In the order in which database_body reads them. */
 #define BODY_COLUMNS "codec, raw_bytes, digest, body"
@@ -27,7 +27,8 @@ const char *const statements[STATEMENT_COUNT] = {
     [SESSION_ADVANCE] = "UPDATE session SET last_sequence = $1, updated_unix_ms = $2,"
                         " payload_bytes = payload_bytes + $3, appends = appends + 1"
                         " WHERE key = $4",
-    [SESSION_SNAPSHOT] = "UPDATE session SET snapshot_sequence = $1 WHERE key = $2",
+    [SESSION_SNAPSHOT] = "UPDATE session SET snapshot_sequence = $1, snapshot_bytes = $2"
+                         " WHERE key = $3",
     [SESSION_DELETE] = "DELETE FROM session WHERE key = $1",
     [SESSION_LIST] = "SELECT " SESSION_COLUMNS " FROM session"
                      " WHERE scope = $1 AND (name, id) > ($2, $3) ORDER BY name, id LIMIT $4",
@@ -54,14 +55,22 @@ const char *const statements[STATEMENT_COUNT] = {
                       " LEFT JOIN batch ON batch.session = request.session"
                       " AND batch.first_sequence = request.first_sequence"
                       " WHERE batch.session IS NULL",
-    [SNAPSHOT_PUT] = "INSERT INTO snapshot (session, sequence, " BODY_COLUMNS ")"
-                     " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (session) DO UPDATE SET"
-                     " sequence = excluded.sequence, codec = excluded.codec,"
-                     " raw_bytes = excluded.raw_bytes, digest = excluded.digest,"
-                     " body = excluded.body",
-    [SNAPSHOT_READ] = "SELECT sequence, " BODY_COLUMNS " FROM snapshot WHERE session = $1",
-    [SNAPSHOT_ALL] = "SELECT session.id, snapshot.sequence, " BODY_COLUMNS " FROM snapshot"
-                     " JOIN session ON session.key = snapshot.session",
+    [SNAPSHOT_PUT] = "INSERT INTO snapshot_part (session, sequence, part_offset, " BODY_COLUMNS ")"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    [SNAPSHOT_ENDS] = "SELECT part_offset + raw_bytes FROM snapshot_part"
+                      " WHERE session = $1 AND sequence = $2 AND part_offset < $3"
+                      " ORDER BY part_offset DESC LIMIT 1",
+    [SNAPSHOT_CUT] = "DELETE FROM snapshot_part WHERE session = $1 AND sequence > $2"
+                     " AND (sequence <> $3 OR part_offset >= $4)",
+    [SNAPSHOT_DROP] = "DELETE FROM snapshot_part WHERE session = $1 AND sequence <> $2",
+    [SNAPSHOT_READ] = "SELECT " BODY_COLUMNS " FROM snapshot_part"
+                      " WHERE session = $1 AND sequence = $2 AND part_offset = $3",
+    [SNAPSHOT_ALL] = "SELECT session.id, sequence, part_offset, " BODY_COLUMNS
+                     " FROM snapshot_part JOIN session ON session.key = snapshot_part.session",
+    [SNAPSHOT_SIZES] = "SELECT id, snapshot_bytes, (SELECT COALESCE(SUM(raw_bytes), -1)"
+                       " FROM snapshot_part WHERE snapshot_part.session = session.key"
+                       " AND snapshot_part.sequence = session.snapshot_sequence) AS kept"
+                       " FROM session WHERE snapshot_sequence > 0 AND kept <> snapshot_bytes",
 
     [PURGE_ADD] = "INSERT INTO purge (session) VALUES ($1)",
     [PURGE_NEXT] = "SELECT session FROM purge ORDER BY session LIMIT 1",
@@ -69,7 +78,7 @@ const char *const statements[STATEMENT_COUNT] = {
                       " (SELECT first_sequence FROM batch WHERE session = $1"
                       " ORDER BY first_sequence LIMIT 200)",
     [PURGE_REQUESTS] = "DELETE FROM request WHERE session = $1",
-    [PURGE_SNAPSHOT] = "DELETE FROM snapshot WHERE session = $1",
+    [PURGE_SNAPSHOT] = "DELETE FROM snapshot_part WHERE session = $1",
     [PURGE_DONE] = "DELETE FROM purge WHERE session = $1",
 
     [BLOB_FIND] = "SELECT 1 FROM blob WHERE scope = $1 AND sha256 = $2",

@@ -214,6 +214,19 @@ class Snapshots(StoreTest):
         self.assertIsNone(snapshot)
         self.assertEqual([e.payload for e in events], [b"5"])
 
+    def test_a_snapshot_in_parts_comes_whole(self):
+        data = os.urandom(MIB) * 40 + b"end"
+        epoch = self.store.acquire().epoch
+        self.store.append(epoch, 0, "r1", b"a", b"b")
+        for offset in range(0, len(data), 16 * MIB):
+            answer = self.store.call.PutSnapshot(pb.PutSnapshotRequest(
+                session_id="s", epoch=epoch, sequence=1, offset=offset, total_bytes=len(data),
+                data=data[offset:offset + 16 * MIB]), timeout=DEADLINE)
+            self.assertEqual(answer.complete, offset + 16 * MIB >= len(data))
+        session, snapshot, events = self.store.load()
+        self.assertEqual((session.snapshot_sequence, len(events)), (1, 1))
+        self.assertEqual(hashlib.sha256(snapshot).digest(), hashlib.sha256(data).digest())
+
     def test_a_long_session_is_loaded_whole_by_a_slow_reader(self):
         epoch = self.store.acquire().epoch
         for i in range(12):
@@ -408,15 +421,24 @@ class BadInput(StoreTest):
              "expected_sequence"),
             (call.AppendEvents, pb.AppendEventsRequest(**{**good, "request_id": ""}), "request_id"),
             (call.AppendEvents, pb.AppendEventsRequest(**{**good, "events": []}), "events"),
-            (call.AppendEvents, pb.AppendEventsRequest(**{**good, "events": [pb.NewEvent()] * 1001}),
+            (call.AppendEvents, pb.AppendEventsRequest(**{**good, "events": [pb.NewEvent()] * 4097}),
              "events"),
             (call.AppendEvents, pb.AppendEventsRequest(**{**good, "events": [large]}),
              "events.payload"),
-            (call.AppendEvents, pb.AppendEventsRequest(**{**good, "events": [fit] * 5}), "events"),
+            (call.AppendEvents, pb.AppendEventsRequest(**{**good, "events": [fit] * 17}), "events"),
             (call.PutSnapshot, pb.PutSnapshotRequest(session_id="s", epoch=1, sequence=0),
              "sequence"),
             (call.PutSnapshot, pb.PutSnapshotRequest(session_id="s", epoch=1, sequence=1,
                                                      data=b"x" * (16 * MIB + 1)), "data"),
+            (call.PutSnapshot, pb.PutSnapshotRequest(session_id="s", epoch=1, sequence=1, offset=1,
+                                                     data=b"x"), "offset"),
+            (call.PutSnapshot, pb.PutSnapshotRequest(session_id="s", epoch=1, sequence=1, offset=3,
+                                                     total_bytes=4, data=b"xx"), "data"),
+            (call.PutSnapshot, pb.PutSnapshotRequest(session_id="s", epoch=1, sequence=1,
+                                                     total_bytes=4), "data"),
+            (call.PutSnapshot, pb.PutSnapshotRequest(
+                session_id="s", epoch=1, sequence=1, total_bytes=512 * MIB + 1, data=b"x"),
+             "total_bytes"),
             (call.LoadSession, pb.LoadSessionRequest(), "session_id"),
             (call.WatchSession, pb.WatchSessionRequest(session_id="s", after_sequence=-1),
              "after_sequence"),
@@ -467,10 +489,10 @@ class BadInput(StoreTest):
 
     def test_the_largest_append_is_taken(self):
         epoch = self.store.acquire().epoch
-        self.store.append(epoch, 0, "r1", *[os.urandom(MIB)] * 4)
-        self.store.append(epoch, 4, "r2", *[b""] * 1000)
+        self.store.append(epoch, 0, "r1", *[os.urandom(MIB)] * 16)
+        self.store.append(epoch, 16, "r2", *[b""] * 4096)
         _, _, events = self.store.load()
-        self.assertEqual(len(events), 1004)
+        self.assertEqual(len(events), 16 + 4096)
 
 
 class Care(StoreTest):

@@ -95,6 +95,26 @@ static const char *const steps[] = {
     " UNIQUE (scope, key)"
     ") STRICT;"
     "CREATE INDEX result_by_expiry ON result (expires_unix_ms);",
+
+    /* 3: snapshots in parts */
+    "CREATE TABLE snapshot_part ("
+    " id INTEGER PRIMARY KEY,"
+    " session INTEGER NOT NULL,"
+    " sequence INTEGER NOT NULL,"
+    " part_offset INTEGER NOT NULL,"
+    " codec INTEGER NOT NULL,"
+    " raw_bytes INTEGER NOT NULL,"
+    " digest BLOB NOT NULL,"
+    " body BLOB NOT NULL,"
+    " UNIQUE (session, sequence, part_offset)"
+    ") STRICT;"
+    "INSERT INTO snapshot_part (session, sequence, part_offset, codec, raw_bytes, digest, body)"
+    " SELECT session, sequence, 0, codec, raw_bytes, digest, body FROM snapshot;"
+    "ALTER TABLE session ADD COLUMN snapshot_bytes INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE session SET snapshot_bytes = (SELECT raw_bytes FROM snapshot"
+    " WHERE snapshot.session = session.key)"
+    " WHERE key IN (SELECT session FROM snapshot);"
+    "DROP TABLE snapshot;",
 };
 
 const struct schema schema_sqlite = {

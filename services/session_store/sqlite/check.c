@@ -170,6 +170,22 @@ static int check_requests(struct checker *checker)
     return code;
 }
 
+/* Each session's snapshot is as large as it should be, so none of its parts is missing. */
+static int check_snapshot_sizes(struct checker *checker)
+{
+    sqlite3_stmt *statement = database_bind(checker->database, SNAPSHOT_SIZES, "");
+    int code;
+
+    while ((code = next_row(checker, statement)) == SQLITE_ROW) {
+        finding(checker, "session %s: its snapshot should have %lld bytes and has %lld",
+                (const char *)sqlite3_column_text(statement, 0),
+                (long long)sqlite3_column_int64(statement, 1),
+                (long long)sqlite3_column_int64(statement, 2));
+    }
+    database_end(statement);
+    return code;
+}
+
 static int check_snapshots(struct checker *checker)
 {
     sqlite3_stmt *statement = database_bind(checker->database, SNAPSHOT_ALL, "");
@@ -177,13 +193,14 @@ static int check_snapshots(struct checker *checker)
     int code;
 
     while ((code = next_row(checker, statement)) == SQLITE_ROW) {
-        struct label label = label_snapshot((const char *)sqlite3_column_text(statement, 0),
-                                            sqlite3_column_int64(statement, 1));
+        struct label label =
+            label_snapshot((const char *)sqlite3_column_text(statement, 0),
+                           sqlite3_column_int64(statement, 1), sqlite3_column_int64(statement, 2));
 
-        check_body(checker, statement, 2, &label, &raw);
+        check_body(checker, statement, 3, &label, &raw);
     }
     database_end(statement);
-    return code;
+    return code == SQLITE_DONE ? check_snapshot_sizes(checker) : code;
 }
 
 static int check_blobs(struct checker *checker)

@@ -119,36 +119,6 @@ int run_append(struct database *database, struct engine_op *op)
     return append_write(database, append, &row, raw);
 }
 
-/* --- snapshots --- */
-
-int run_put_snapshot(struct database *database, struct engine_op *op)
-{
-    struct engine_put_snapshot *put = (struct engine_put_snapshot *)op;
-    struct label label;
-    struct codec_body body;
-    struct session_row row;
-    struct fencing_facts facts;
-    struct fencing_decision decision;
-    int code = session_find(database, op, NULL, put->session_id, &row);
-
-    if (code != SQLITE_ROW) {
-        return code == SQLITE_DONE ? SQLITE_OK : code;
-    }
-    facts = session_facts(&row);
-    decision = fencing_snapshot(&facts, put->epoch, put->sequence, row.session.snapshot_sequence);
-    if (decision.verdict != FENCING_GO) {
-        return operation_answer(op, decision.status, decision.reason);
-    }
-    label = label_snapshot(row.session.id, put->sequence);
-    body = codec_pack(database->codec, put->data, label_bytes(&label));
-    code = database_run(database_bind(
-        database, SNAPSHOT_PUT, "iiiibb", row.key, put->sequence, (int64_t)body.kind,
-        (int64_t)body.raw_bytes, database_blob(body.digest, sizeof(body.digest)), body.stored));
-    return code == SQLITE_OK ? database_run(database_bind(database, SESSION_SNAPSHOT, "ii",
-                                                          put->sequence, row.key))
-                             : code;
-}
-
 /* --- reading --- */
 
 /* A list that grows in an arena. */

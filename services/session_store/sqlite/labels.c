@@ -21,9 +21,9 @@ struct label label_batch(const char *session_id, int64_t first_sequence, int64_t
     return label_write("batch", session_id, "", first_sequence, unix_ms);
 }
 
-struct label label_snapshot(const char *session_id, int64_t sequence)
+struct label label_snapshot(const char *session_id, int64_t sequence, int64_t offset)
 {
-    return label_write("snapshot", session_id, "", sequence, 0);
+    return label_write("snapshot", session_id, "", sequence, offset);
 }
 
 struct label label_catalogue(const char *server, int64_t kind)

@@ -17,7 +17,7 @@ struct label {
 };
 
 struct label label_batch(const char *session_id, int64_t first_sequence, int64_t unix_ms);
-struct label label_snapshot(const char *session_id, int64_t sequence);
+struct label label_snapshot(const char *session_id, int64_t sequence, int64_t offset);
 struct label label_catalogue(const char *server, int64_t kind);
 struct label label_result(const char *scope, struct engine_bytes key, int64_t stored_unix_ms);
 

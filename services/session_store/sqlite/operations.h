@@ -21,13 +21,16 @@ int run_acquire(struct database *database, struct engine_op *op);
 int run_renew(struct database *database, struct engine_op *op);
 int run_release(struct database *database, struct engine_op *op);
 int run_delete_session(struct database *database, struct engine_op *op);
-int run_read_session(struct database *database, struct engine_op *op);
 int run_list_sessions(struct database *database, struct engine_op *op);
 
 /* events.c */
 int run_append(struct database *database, struct engine_op *op);
-int run_put_snapshot(struct database *database, struct engine_op *op);
 int run_read_events(struct database *database, struct engine_op *op);
+
+/* snapshots.c */
+int run_put_snapshot(struct database *database, struct engine_op *op);
+int run_read_session(struct database *database, struct engine_op *op);
+int run_read_snapshot(struct database *database, struct engine_op *op);
 
 /* blobs.c */
 int run_put_blob(struct database *database, struct engine_op *op);

@@ -27,6 +27,7 @@ void session_row_read(sqlite3_stmt *statement, struct fb_arena *arena, struct se
                 .owner = database_text(statement, 9, arena),
                 .lease_expires_unix_ms = sqlite3_column_int64(statement, 10),
                 .payload_bytes = sqlite3_column_int64(statement, 11),
+                .snapshot_bytes = sqlite3_column_int64(statement, 13),
             },
     };
 }
@@ -258,47 +259,6 @@ int run_delete_session(struct database *database, struct engine_op *op)
 }
 
 /* --- reading --- */
-
-/* The snapshot, if it is there and wanted. */
-static int read_snapshot(struct database *database, struct engine_read_session *read, int64_t key)
-{
-    sqlite3_stmt *statement = database_bind(database, SNAPSHOT_READ, "i", key);
-    int64_t sequence = read->session.snapshot_sequence;
-    struct label label = label_snapshot(read->session.id, sequence);
-    struct codec_body body;
-    int code = database_first(statement);
-
-    if (code == SQLITE_DONE) {
-        return operation_answer(&read->op,
-                                fb_fail(FB_DATA_LOSS, "the session's snapshot is missing"), "");
-    }
-    if (code != SQLITE_ROW) {
-        return code;
-    }
-    body = database_body(statement, 1);
-    read->op.status =
-        codec_unpack(database->codec, &body, label_bytes(&label), &read->op.arena, &read->snapshot);
-    read->has_snapshot = fb_is_ok(read->op.status);
-    database_end(statement);
-    return SQLITE_OK;
-}
-
-int run_read_session(struct database *database, struct engine_op *op)
-{
-    struct engine_read_session *read = (struct engine_read_session *)op;
-    struct session_row row;
-    int code = session_find(database, op, read->scope, read->session_id, &row);
-
-    read->has_snapshot = false;
-    if (code != SQLITE_ROW) {
-        return code == SQLITE_DONE ? SQLITE_OK : code;
-    }
-    read->session = row.session;
-    if (row.session.snapshot_sequence <= read->snapshot_after) {
-        return SQLITE_OK;
-    }
-    return read_snapshot(database, read, row.key);
-}
 
 int run_list_sessions(struct database *database, struct engine_op *op)
 {

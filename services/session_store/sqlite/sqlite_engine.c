@@ -39,6 +39,7 @@ static const struct operation {
     [ENGINE_PUT_CATALOGUE] = {LANE_WRITE, run_put_catalogue},
     [ENGINE_PUT_RESULT] = {LANE_WRITE, run_put_result},
     [ENGINE_READ_SESSION] = {LANE_READ, run_read_session},
+    [ENGINE_READ_SNAPSHOT] = {LANE_READ, run_read_snapshot},
     [ENGINE_READ_EVENTS] = {LANE_READ, run_read_events},
     [ENGINE_LIST_SESSIONS] = {LANE_READ, run_list_sessions},
     [ENGINE_READ_BLOB] = {LANE_READ, run_read_blob},

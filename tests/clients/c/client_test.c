@@ -638,8 +638,9 @@ static void every_method_of_the_contracts_is_there(void **state)
     static const struct fb_client_method *const store[] = {
         &fb_session_store_acquire_session_method, &fb_session_store_renew_sessions_method,
         &fb_session_store_release_session_method, &fb_session_store_append_events_method,
-        &fb_session_store_load_session_method,    &fb_session_store_put_snapshot_method,
-        &fb_session_store_watch_session_method,   &fb_session_store_list_sessions_method,
+        &fb_session_store_put_projection_method,  &fb_session_store_load_session_method,
+        &fb_session_store_put_snapshot_method,    &fb_session_store_watch_session_method,
+        &fb_session_store_list_sessions_method,   &fb_session_store_search_tasks_method,
         &fb_session_store_delete_session_method,  &fb_session_store_put_blob_method,
         &fb_session_store_get_blob_method,        &fb_session_store_put_catalogue_entry_method,
         &fb_session_store_get_catalogue_method,   &fb_session_store_watch_catalogue_method,

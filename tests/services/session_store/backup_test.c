@@ -198,7 +198,7 @@ static void a_quick_check_looks_at_the_structure_alone(void **state)
     op_do(world->engine, &check.op);
     assert_int_equal(check.op.status.code, FB_OK);
     assert_int_equal(check.sessions, 0);
-    assert_int_equal(check.schema_version, 2);
+    assert_int_equal(check.schema_version, 3);
     op_finish(&check.op);
 }
 

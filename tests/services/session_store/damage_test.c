@@ -64,8 +64,9 @@ static void damage_in_any_table_is_found(void **state)
         const char *sql;
         int64_t findings;
     } damages[] = {
-        {"UPDATE snapshot SET body = zeroblob(LENGTH(body))", 1},
-        {"UPDATE snapshot SET sequence = 7", 1},
+        {"UPDATE snapshot_part SET body = zeroblob(LENGTH(body))", 1},
+        {"UPDATE snapshot_part SET sequence = 7", 2}, /* and the session's is missing */
+        {"UPDATE session SET snapshot_bytes = 9", 1},
         {"UPDATE blob SET body = zeroblob(LENGTH(body))", 1},
         {"UPDATE blob SET sha256 = zeroblob(32)", 1},
         {"UPDATE catalogue SET body = zeroblob(LENGTH(body))", 1},

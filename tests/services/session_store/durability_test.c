@@ -116,43 +116,6 @@ static void a_place_that_does_not_exist_is_named(void **state)
     assert_open_fails(world, FB_UNAVAILABLE, "No such file");
 }
 
-static void a_file_of_version_1_is_brought_to_the_newest_with_all_it_holds(void **state)
-{
-    struct world *world = *state;
-    struct engine_put_result put = {.op = {.kind = ENGINE_PUT_RESULT},
-                                    .scope = "",
-                                    .key = bytes_of("k"),
-                                    .value = bytes_of("v"),
-                                    .ttl_ms = 1000};
-    char newest[120];
-    char sql[400];
-    int64_t epoch;
-
-    /* What a flow-store of version 1 would have written: its tables, with rows made by this one. */
-    world_open(world);
-    epoch = must_acquire(world->engine, "s", "w");
-    must_append(world->engine, "s", epoch, 0, "r1", TEXTS("a", "b", "c"));
-    world_close(world);
-    snprintf(newest, sizeof(newest), "%s.newest", world->path);
-    assert_int_equal(rename(world->path, newest), 0);
-    sql_do(world->path, schema_sqlite.steps[0]);
-    snprintf(sql, sizeof(sql),
-             "PRAGMA application_id = 0x464c4f57; PRAGMA user_version = 1; ATTACH '%s' AS newest;"
-             "INSERT INTO session SELECT * FROM newest.session;"
-             "INSERT INTO batch SELECT * FROM newest.batch;"
-             "INSERT INTO request SELECT * FROM newest.request",
-             newest);
-    sql_do(world->path, sql);
-
-    world_open(world);
-    assert_events(world->engine, "s", 3);
-    assert_int_equal(must_append(world->engine, "s", epoch, 0, "r1", TEXTS("a", "b", "c")), 3);
-    op_do(world->engine, &put.op);
-    assert_int_equal(put.op.status.code, FB_OK); /* version 1 had no results */
-    op_finish(&put.op);
-    assert_int_equal(findings_of(world->engine), 0);
-}
-
 /* --- what is deleted or expired --- */
 
 /* Reads beside the engine, as any reader may, until the table is empty. */
@@ -186,6 +149,7 @@ static void what_a_deleted_session_held_is_removed_in_time(void **state)
     struct engine_put_snapshot put = {.op = {.kind = ENGINE_PUT_SNAPSHOT},
                                       .session_id = "s",
                                       .sequence = 1,
+                                      .total_bytes = 1,
                                       .data = bytes_of("x")};
 
     world_open(world);
@@ -201,7 +165,7 @@ static void what_a_deleted_session_held_is_removed_in_time(void **state)
     wait_until_empty(world->path, "purge");
     wait_until_empty(world->path, "batch");
     wait_until_empty(world->path, "request");
-    wait_until_empty(world->path, "snapshot");
+    wait_until_empty(world->path, "snapshot_part");
     assert_int_equal(findings_of(world->engine), 0);
 }
 
@@ -596,7 +560,6 @@ int main(void)
         WORLD_TEST(a_database_of_another_program_is_left_alone),
         WORLD_TEST(a_file_that_is_no_database_is_data_loss),
         WORLD_TEST(a_place_that_does_not_exist_is_named),
-        WORLD_TEST(a_file_of_version_1_is_brought_to_the_newest_with_all_it_holds),
         WORLD_TEST(what_a_deleted_session_held_is_removed_in_time),
         WORLD_TEST(expired_results_are_removed_in_time),
         WORLD_TEST(a_full_store_refuses_writes_and_loses_nothing),

@@ -433,82 +433,14 @@ static void the_largest_append_comes_back(void **state)
     int64_t epoch = must_acquire(engine, "s", "w");
     struct engine_read_events read = read_of("s", 0);
 
-    must_append_noise(engine, "s", epoch, 0, 4, 1 << 20);
-    must_append_noise(engine, "s", epoch, 4, 1000, 0);
-    read.most_bytes = 16 << 20;
+    must_append_noise(engine, "s", epoch, 0, 16, 1 << 20);
+    must_append_noise(engine, "s", epoch, 16, 4096, 0);
+    read.most_bytes = 32 << 20;
     op_do(engine, &read.op);
-    assert_int_equal(read.event_count, 1004);
+    assert_int_equal(read.event_count, 16 + 4096);
     assert_int_equal(read.events[3].payload.size, 1 << 20);
     op_finish(&read.op);
     assert_int_equal(findings_of(engine), 0);
-}
-
-/* --- snapshots --- */
-
-static struct fb_status put_snapshot(struct engine *engine, int64_t epoch, int64_t sequence,
-                                     struct engine_bytes data)
-{
-    struct engine_put_snapshot put = {.op = {.kind = ENGINE_PUT_SNAPSHOT},
-                                      .session_id = "s",
-                                      .epoch = epoch,
-                                      .sequence = sequence,
-                                      .data = data};
-
-    op_do(engine, &put.op);
-    op_finish(&put.op);
-    return put.op.status;
-}
-
-static struct engine_read_session snapshot_after(int64_t sequence)
-{
-    return (struct engine_read_session){.op = {.kind = ENGINE_READ_SESSION},
-                                        .scope = "",
-                                        .session_id = "s",
-                                        .snapshot_after = sequence};
-}
-
-static void the_latest_snapshot_is_kept(void **state)
-{
-    struct engine *engine = engine_in(state);
-    int64_t epoch = must_acquire(engine, "s", "w");
-    struct engine_read_session read = snapshot_after(0);
-
-    must_append(engine, "s", epoch, 0, "r1", TEXTS("a", "b", "c"));
-    assert_int_equal(put_snapshot(engine, epoch, 2, bytes_of("after two")).code, FB_OK);
-    assert_int_equal(put_snapshot(engine, epoch, 3, bytes_of("after three")).code, FB_OK);
-    assert_int_equal(put_snapshot(engine, epoch, 1, bytes_of("late")).code, FB_OK);
-    assert_int_equal(put_snapshot(engine, epoch, 4, bytes_of("beyond")).code, FB_ABORTED);
-    assert_int_equal(put_snapshot(engine, epoch + 1, 3, bytes_of("not mine")).code, FB_ABORTED);
-    op_do(engine, &read.op);
-    assert_true(read.has_snapshot);
-    assert_int_equal(read.session.snapshot_sequence, 3);
-    assert_true(bytes_are(read.snapshot, "after three"));
-    op_finish(&read.op);
-    read = snapshot_after(3);
-    op_do(engine, &read.op);
-    assert_code(&read.op, FB_OK, "");
-    assert_false(read.has_snapshot);
-    op_finish(&read.op);
-}
-
-static void a_snapshot_of_16_mib_comes_back(void **state)
-{
-    struct engine *engine = engine_in(state);
-    int64_t epoch = must_acquire(engine, "s", "w");
-    struct engine_read_session read = snapshot_after(0);
-    size_t size = 16 << 20;
-    uint8_t *data = malloc(size);
-
-    for (size_t i = 0; i < size; i++) {
-        data[i] = (uint8_t)(i * 31 >> 7);
-    }
-    must_append(engine, "s", epoch, 0, "r1", TEXTS("a"));
-    assert_int_equal(put_snapshot(engine, epoch, 1, (struct engine_bytes){data, size}).code, FB_OK);
-    op_do(engine, &read.op);
-    assert_int_equal(read.snapshot.size, size);
-    assert_memory_equal(read.snapshot.data, data, size);
-    op_finish(&read.op);
-    free(data);
 }
 
 /* --- blobs --- */
@@ -774,8 +706,6 @@ int main(void)
         TEST(request_ids_are_remembered_for_1000_appends_and_not_without_end),
         TEST(time_in_a_session_never_decreases_when_the_clock_does),
         TEST(the_largest_append_comes_back),
-        TEST(the_latest_snapshot_is_kept),
-        TEST(a_snapshot_of_16_mib_comes_back),
         TEST(a_blob_is_found_by_its_digest_in_its_scope),
         TEST(an_empty_blob_is_a_blob),
         TEST(a_change_of_content_is_a_new_version_and_a_new_fetch_is_not),

@@ -286,6 +286,7 @@ void put_one_of_each(struct engine *engine)
                                            .session_id = "s",
                                            .epoch = must_acquire(engine, "s", "w"),
                                            .sequence = 1,
+                                           .total_bytes = 8,
                                            .data = bytes_of("snapshot")};
     struct engine_put_blob blob = {
         .op = {.kind = ENGINE_PUT_BLOB}, .scope = "", .data = bytes_of("blob")};
