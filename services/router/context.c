@@ -1,7 +1,5 @@
 #include "services/router/context.h"
 
-#include <stdbool.h>
-
 enum { FIELDS_MOST = 64, WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 struct reader {
@@ -13,6 +11,7 @@ struct field {
     uint32_t number;
     unsigned wire;
     struct fb_text bytes; /* of WIRE_BYTES */
+    uint64_t value;       /* of WIRE_VARINT */
 };
 
 struct context_field {
@@ -66,7 +65,7 @@ static bool read_field(struct reader *reader, struct field *field)
     *field = (struct field){.number = (uint32_t)(tag >> 3), .wire = (unsigned)(tag & 7)};
     switch (field->wire) {
     case WIRE_VARINT:
-        return read_varint(reader, &size);
+        return read_varint(reader, &field->value);
     case WIRE_FIXED64:
         return skip(reader, 8);
     case WIRE_FIXED32:
@@ -165,4 +164,53 @@ struct fb_status context_peek(const uint8_t *data, size_t size, struct fb_arena 
         return read_context(field.bytes, arena, context);
     }
     return fb_ok;
+}
+
+struct fb_text context_session_key(const struct context *context, struct fb_arena *arena)
+{
+    const char *key;
+
+    if (context->scope.size == 0 || context->session.size == 0) {
+        return context->session;
+    }
+    key = fb_arena_printf(arena, "%.*s/%.*s", (int)context->scope.size, context->scope.data,
+                          (int)context->session.size, context->session.data);
+    return fb_text_of(key);
+}
+
+/* The last field of that number and wire type; false when there is none. */
+static bool find(const uint8_t *data, size_t size, uint32_t number, unsigned wire,
+                 struct field *found)
+{
+    struct reader reader = {data, data + size};
+    struct field field;
+    bool there = false;
+
+    for (int i = 0; i < FIELDS_MOST && reader.next < reader.end; i++) {
+        if (!read_field(&reader, &field)) {
+            return false;
+        }
+        if (field.number == number && field.wire == wire) {
+            *found = field;
+            there = true;
+        }
+    }
+    return there;
+}
+
+uint64_t context_peek_number(const uint8_t *data, size_t size, uint32_t field_number)
+{
+    struct field field;
+
+    return size > 0 && find(data, size, field_number, WIRE_VARINT, &field) ? field.value : 0;
+}
+
+bool context_has_request_id(const uint8_t *data, size_t size)
+{
+    struct field mutation;
+    struct field id;
+
+    return size > 0 && find(data, size, 2, WIRE_BYTES, &mutation) &&
+           find((const uint8_t *)mutation.bytes.data, mutation.bytes.size, 1, WIRE_BYTES, &id) &&
+           id.bytes.size > 0;
 }

@@ -46,6 +46,7 @@ static struct fb_status start(struct fb_host *host, void **self)
     router->metrics = fb_host_metrics(host);
     fb_host_serve(host, &admin_service, router);
     fb_host_serve(host, &forward_mcp_service, router);
+    fb_host_serve(host, &forward_flow_service, router);
     fb_host_serve(host, &join_service, router);
     return router_init(router);
 }

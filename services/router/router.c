@@ -11,7 +11,7 @@ enum { SWEEP_EVERY_MS = 500, RETRY_TOKENS_FIRST = 20 };
 
 const struct fb_metric router_metrics[] = {
     [ROUTER_CALLS] = {"flowbalancer_router_calls_total", FB_COUNTER, .help = "Calls answered.",
-                      .labels = {"method", "code"}, .most_series = 256},
+                      .labels = {"method", "code"}, .most_series = 512},
     [ROUTER_CALL_SECONDS] = {"flowbalancer_router_call_seconds", FB_HISTOGRAM,
                              .help = "From the call's first byte to its status.", FB_UNIT_SECONDS,
                              .labels = {"method"}},
@@ -19,9 +19,8 @@ const struct fb_metric router_metrics[] = {
                           .help = "Calls that came and are not yet answered."},
     [ROUTER_WAITING] = {"flowbalancer_router_waiting", FB_GAUGE,
                         .help = "Calls that wait for a worker."},
-    [ROUTER_RETRIES] =
-        {"flowbalancer_router_retries_total", FB_COUNTER,
-         .help = "Calls sent to another worker after the first surely had not run them."},
+    [ROUTER_RETRIES] = {"flowbalancer_router_retries_total", FB_COUNTER,
+                        .help = "Calls sent once more, where that does no harm."},
     [ROUTER_WORKERS] = {"flowbalancer_router_workers", FB_GAUGE, .help = "Workers by state.",
                         .labels = {"state"}},
     [ROUTER_SESSIONS] = {"flowbalancer_router_sessions", FB_GAUGE,

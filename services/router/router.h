@@ -18,7 +18,7 @@
 #include "services/router/recent.h"
 #include "services/router/registry.h"
 
-enum { ROUTER_METHODS = 9 }; /* that it forwards */
+enum { ROUTER_METHODS = 29 }; /* that it forwards */
 
 struct fb_server;
 struct fb_tls_config;
@@ -64,13 +64,13 @@ struct router {
     struct recent *recent;
     struct follower *followers; /* of recent calls; admin.c */
 
-    /* calls that found no worker, oldest first; forward.c */
+    /* calls that found no worker, oldest first; forward_lists.c */
     struct forward *waiting;
     struct forward **waiting_end;
     uint32_t waiting_count;
     struct fb_timer waiting_timer;
     struct fb_defer waiting_retry;
-    struct forward *standing; /* subscriptions that are on a worker */
+    struct forward *standing; /* subscriptions and long waits that are on a worker */
     bool stopping;
 
     /* figures */
@@ -104,8 +104,9 @@ void join_stop(struct router *router);
 void join_end(struct join *join, struct fb_status status); /* ends the stream of a worker */
 bool join_drain(struct join *join, const char *reason, int64_t deadline_ms);
 
-/* forward.c */
+/* forward_methods.c, forward_lists.c */
 extern const struct fb_rpc_service forward_mcp_service;
+extern const struct fb_rpc_service forward_flow_service;
 void forward_waiting_soon(struct router *router); /* a place may be free */
 void forward_stop(struct router *router);
 

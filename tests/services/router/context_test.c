@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "flowbalancer/v1/flow.pb-c.h"
 #include "flowbalancer/v1/mcp.pb-c.h"
 
 static struct fb_arena arena;
@@ -183,6 +184,47 @@ static void characters_that_are_not_allowed_are_refused(void **state)
     assert_true(fb_is_ok(peek_field(4, "caf\xc3\xa9 x", 7)));
 }
 
+static void a_session_is_named_with_its_scope_if_it_has_one(void **state)
+{
+    struct context context = {.session = FB_TEXT("work")};
+
+    (void)state;
+    assert_true(fb_text_is(context_session_key(&context, &arena), "work"));
+    context.scope = FB_TEXT("team");
+    assert_true(fb_text_is(context_session_key(&context, &arena), "team/work"));
+    context.session = FB_TEXT("");
+    assert_int_equal(context_session_key(&context, &arena).size, 0);
+}
+
+static void a_wait_and_a_request_id_are_seen_without_the_rest(void **state)
+{
+    Flowbalancer__V1__FlowMutation by = FLOWBALANCER__V1__FLOW_MUTATION__INIT;
+    Flowbalancer__V1__NextRequest request = FLOWBALANCER__V1__NEXT_REQUEST__INIT;
+    uint8_t bytes[512];
+    size_t size;
+
+    (void)state;
+    by.actor = (char *)"ada";
+    request.by = &by;
+    size = flowbalancer__v1__next_request__pack(&request, bytes);
+    assert_false(context_has_request_id(bytes, size));
+    assert_int_equal(context_peek_number(bytes, size, 6), 0);
+    by.request_id = (char *)"r1";
+    request.wait_ms = 600000;
+    size = flowbalancer__v1__next_request__pack(&request, bytes);
+    assert_true(context_has_request_id(bytes, size));
+    assert_int_equal(context_peek_number(bytes, size, 6), 600000);
+    for (size_t cut = 0; cut < size; cut++) {
+        uint8_t *exact = malloc(cut == 0 ? 1 : cut);
+
+        assert_non_null(exact);
+        memcpy(exact, bytes, cut);
+        (void)context_has_request_id(exact, cut);
+        (void)context_peek_number(exact, cut, 6);
+        free(exact);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +235,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(bytes_that_are_no_message_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_field_that_is_too_long_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(characters_that_are_not_allowed_are_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_session_is_named_with_its_scope_if_it_has_one, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_wait_and_a_request_id_are_seen_without_the_rest, setup,
                                         teardown),
     };
 
