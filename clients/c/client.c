@@ -124,8 +124,19 @@ static void got_end(struct fb_client_call *call, void *arg, const struct fb_call
     pending.events->on_end(pending.arg, &verdict);
 }
 
+static void got_room(struct fb_client_call *call, void *arg)
+{
+    struct fb_pending *pending = arg;
+
+    (void)call;
+    if (pending->events->on_drain != NULL) {
+        pending->events->on_drain(pending->arg);
+    }
+}
+
 static const struct fb_client_call_events call_events = {
     .on_message = got_message,
+    .on_drain = got_room,
     .on_end = got_end,
 };
 
@@ -152,7 +163,7 @@ struct fb_pending *fb_client_start(struct fb_client *client, const struct fb_cli
     };
     struct fb_pending *pending = malloc(sizeof(*pending));
 
-    assert(request->descriptor == method->request);
+    assert(request == NULL ? method->uploads : request->descriptor == method->request);
     if (pending == NULL) {
         return NULL;
     }
@@ -167,9 +178,25 @@ struct fb_pending *fb_client_start(struct fb_client *client, const struct fb_cli
         free(pending);
         return NULL;
     }
-    fb_client_call_send(pending->call, request);
-    fb_client_call_half_close(pending->call);
+    if (request != NULL) {
+        fb_client_call_send(pending->call, request);
+    }
+    if (!method->uploads) {
+        fb_client_call_half_close(pending->call);
+    }
     return pending;
+}
+
+bool fb_pending_send(struct fb_pending *pending, const ProtobufCMessage *request)
+{
+    assert(pending->method->uploads && request->descriptor == pending->method->request);
+    return fb_client_call_send(pending->call, request);
+}
+
+void fb_pending_half_close(struct fb_pending *pending)
+{
+    assert(pending->method->uploads);
+    fb_client_call_half_close(pending->call);
 }
 
 void fb_pending_cancel(struct fb_pending *pending)
@@ -410,7 +437,7 @@ const ProtobufCMessage *fb_client_ask(struct fb_client *client,
 {
     struct asking asking = {.answer = answer};
 
-    assert(!method->streams);
+    assert(!method->streams && !method->uploads);
     fb_answer_finish(answer);
     if (!client->owns_loop) {
         answer->status = fb_fail(FB_FAILED_PRECONDITION,
@@ -425,4 +452,105 @@ const ProtobufCMessage *fb_client_ask(struct fb_client *client,
         fb_loop_turn(client->loop, -1);
     }
     return fb_is_ok(answer->status) ? asking.reply : NULL;
+}
+
+/* --- many messages there, one back --- */
+
+struct fb_upload {
+    struct fb_client *client;
+    struct fb_pending *pending; /* NULL: ended */
+    struct fb_answer answer;
+    const ProtobufCMessage *reply;
+    bool full;
+};
+
+static void upload_reply(void *arg, const ProtobufCMessage *reply, struct fb_arena *memory)
+{
+    struct fb_upload *upload = arg;
+
+    upload->reply = reply;
+    upload->answer.arena = *memory;
+    fb_arena_init(memory, 0);
+}
+
+static void upload_drain(void *arg)
+{
+    ((struct fb_upload *)arg)->full = false;
+}
+
+static void upload_end(void *arg, const struct fb_call_end *end)
+{
+    struct fb_upload *upload = arg;
+
+    upload->pending = NULL;
+    keep_end(&upload->answer, end);
+}
+
+static const struct fb_client_events upload_events = {
+    .on_reply = upload_reply,
+    .on_drain = upload_drain,
+    .on_end = upload_end,
+};
+
+struct fb_upload *fb_upload_open(struct fb_client *client, const struct fb_client_method *method,
+                                 const struct fb_client_options *options)
+{
+    struct fb_upload *upload = calloc(1, sizeof(*upload));
+
+    if (upload == NULL) {
+        return NULL;
+    }
+    upload->client = client;
+    fb_answer_finish(&upload->answer);
+    if (!client->owns_loop) {
+        upload->answer.status = fb_fail(FB_FAILED_PRECONDITION,
+                                        "the client is on a loop of its caller and cannot block");
+        return upload;
+    }
+    upload->pending = fb_client_start(client, method, NULL, options, &upload_events, upload);
+    if (upload->pending == NULL) {
+        upload->answer.status = fb_fail(FB_RESOURCE_EXHAUSTED, "no memory for the call");
+    }
+    return upload;
+}
+
+bool fb_upload_send(struct fb_upload *upload, const ProtobufCMessage *request)
+{
+    while (upload->full && upload->pending != NULL) {
+        fb_loop_turn(upload->client->loop, -1);
+    }
+    if (upload->pending == NULL) {
+        return false;
+    }
+    upload->full = !fb_pending_send(upload->pending, request);
+    return true;
+}
+
+const ProtobufCMessage *fb_upload_finish(struct fb_upload *upload, struct fb_answer *answer)
+{
+    const ProtobufCMessage *reply;
+
+    if (upload->pending != NULL) {
+        fb_pending_half_close(upload->pending);
+    }
+    while (upload->pending != NULL) {
+        fb_loop_turn(upload->client->loop, -1);
+    }
+    fb_answer_finish(answer);
+    *answer = upload->answer;
+    reply = fb_is_ok(answer->status) ? upload->reply : NULL;
+    free(upload);
+    return reply;
+}
+
+void fb_upload_close(struct fb_upload *upload)
+{
+    if (upload == NULL) {
+        return;
+    }
+    if (upload->pending != NULL) {
+        fb_pending_cancel(upload->pending);
+    }
+    fb_answer_finish(&upload->answer);
+    free(upload);
 }

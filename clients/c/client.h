@@ -17,7 +17,7 @@
  *     fb_client_close(client);
  *
  * Two ways of use. Without a loop in the configuration the client has one of its own, and the typed
- * calls of mcp.h, admin.h, session_store.h and health.h block until they are answered. With a loop of
+ * calls of mcp.h, flow.h, admin.h, session_store.h and health.h block until they are answered. With a loop of
  * the caller nothing blocks: fb_client_start tells of a call's events on that loop.
  *
  * All on one thread: the one that opened it, or the loop's. Several clients may be used on several
@@ -79,6 +79,7 @@ struct fb_client_method {
     const ProtobufCMessageDescriptor *request;
     const ProtobufCMessageDescriptor *reply;
     bool streams; /* any number of replies */
+    bool uploads; /* any number of requests */
 };
 
 /* How to make a call; NULL in place of it is all zero. */
@@ -121,6 +122,24 @@ const ProtobufCMessage *fb_client_ask(struct fb_client *client,
                                       struct fb_answer *answer);
 
 /*
+ * A stream of requests and one reply. A server that is slower than its writer holds it back.
+ */
+struct fb_upload;
+
+/* NULL only when memory is exhausted; every other failure is told at the end. */
+struct fb_upload *fb_upload_open(struct fb_client *client, const struct fb_client_method *method,
+                                 const struct fb_client_options *options);
+
+/* Sends one more, waiting for room. False: the call has ended already, and nothing will be read. */
+bool fb_upload_send(struct fb_upload *upload, const ProtobufCMessage *request);
+
+/* Waits for the reply, as fb_client_ask does; the upload is gone when it returns. */
+const ProtobufCMessage *fb_upload_finish(struct fb_upload *upload, struct fb_answer *answer);
+
+/* Cancels the call. NULL is fine. */
+void fb_upload_close(struct fb_upload *upload);
+
+/*
  * A stream of replies, read one by one. A server that is faster than its reader is held back.
  */
 struct fb_stream;
@@ -150,6 +169,8 @@ struct fb_client_events {
      * `mine = *memory; fb_arena_init(memory, 0);`. NULL: nobody asks.
      */
     void (*on_reply)(void *arg, const ProtobufCMessage *reply, struct fb_arena *memory);
+    /* After an fb_pending_send that returned false: there is room again. NULL: nobody asks. */
+    void (*on_drain)(void *arg);
     /*
      * Exactly once and last, unless the call was cancelled; the call is gone when it is called. A
      * reply that could not be read, and a unary call answered by none or by several, end with
@@ -160,12 +181,17 @@ struct fb_client_events {
 
 /*
  * Starts a call on the client's loop; no event comes before it returns. `events` is borrowed and
- * usually static. NULL only when memory is exhausted.
+ * usually static. NULL only when memory is exhausted. `request` is the one message, or of an upload the
+ * first of them, or NULL.
  */
 struct fb_pending *fb_client_start(struct fb_client *client, const struct fb_client_method *method,
                                    const ProtobufCMessage *request,
                                    const struct fb_client_options *options,
                                    const struct fb_client_events *events, void *arg);
+
+/* One more request of an upload, and that there will be none. False: stop until on_drain. */
+bool fb_pending_send(struct fb_pending *pending, const ProtobufCMessage *request);
+void fb_pending_half_close(struct fb_pending *pending);
 
 /* Ends it for both sides; no event comes any more. Also from inside of on_reply. */
 void fb_pending_cancel(struct fb_pending *pending);

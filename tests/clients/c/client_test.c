@@ -19,6 +19,7 @@
 
 #include "clients/c/admin.h"
 #include "clients/c/client.h"
+#include "clients/c/flow.h"
 #include "clients/c/health.h"
 #include "clients/c/mcp.h"
 #include "clients/c/session_store.h"
@@ -26,6 +27,7 @@
 #include "runtime/rpc/call.h"
 #include "runtime/rpc/core/core.h"
 #include "runtime/rpc/h2/h2.h"
+#include "runtime/rpc/message.h"
 #include "runtime/rpc/server.h"
 #include "tests/support/folder.h"
 
@@ -131,6 +133,80 @@ static const struct fb_rpc_service mcp_service = {
     .method_count = sizeof(mcp_methods) / sizeof(mcp_methods[0]),
 };
 
+/* Import: reads one message at a time, slowly, and says how much there was; "stop" is refused at once. */
+
+struct reading {
+    uint64_t bytes;
+    uint32_t messages;
+    struct fb_timer timer;
+    struct fb_call *call;
+};
+
+static void read_on(struct fb_timer *timer)
+{
+    struct reading *reading =
+        (struct reading *)(void *)((char *)timer - offsetof(struct reading, timer));
+
+    fb_call_resume(reading->call);
+}
+
+static void import_message(struct fb_call *call, void *arg, const uint8_t *data, size_t size)
+{
+    struct reading *reading = arg;
+    ProtobufCMessage *message = NULL;
+    const Flowbalancer__V1__ImportRequest *request;
+
+    if (!fb_is_ok(fb_message_unpack(&flowbalancer__v1__import_request__descriptor, data, size, 0,
+                                    fb_call_arena(call), &message))) {
+        fb_call_finish(call, fb_fail(FB_INVALID_ARGUMENT, "no message"));
+        return;
+    }
+    request = (const Flowbalancer__V1__ImportRequest *)(const void *)message;
+    if (request->data.len == 4) {
+        fb_call_finish(call, fb_fail(FB_INVALID_ARGUMENT, "line 1: stop"));
+        return;
+    }
+    reading->bytes += request->data.len;
+    reading->messages++;
+    fb_call_pause(call);
+    fb_timer_set(fb_call_loop(call), &reading->timer, fb_clock_ms() + 1, read_on);
+}
+
+static void import_half_close(struct fb_call *call, void *arg)
+{
+    struct reading *reading = arg;
+    Flowbalancer__V1__ImportResponse response = FLOWBALANCER__V1__IMPORT_RESPONSE__INIT;
+
+    response.events = reading->bytes;
+    response.tasks = reading->messages;
+    fb_timer_clear(&reading->timer);
+    fb_call_reply(call, &response.base);
+}
+
+static const struct fb_call_events importing = {
+    .on_message = import_message,
+    .on_half_close = import_half_close,
+};
+
+static void import(struct fb_call *call, const ProtobufCMessage *message)
+{
+    struct reading *reading = fb_arena_alloc(fb_call_arena(call), sizeof(*reading));
+
+    (void)message;
+    *reading = (struct reading){.call = call};
+    fb_call_watch(call, &importing, reading);
+}
+
+static const struct fb_method flow_methods[] = {
+    {.name = "Import", .kind = FB_CLIENT_STREAM, .handle = import},
+};
+
+static const struct fb_rpc_service flow_service = {
+    .descriptor = &flowbalancer__v1__flow_service__descriptor,
+    .methods = flow_methods,
+    .method_count = sizeof(flow_methods) / sizeof(flow_methods[0]),
+};
+
 static void *serve(void *arg)
 {
     struct world *world = arg;
@@ -175,6 +251,7 @@ static void begin_at(struct world *world, const struct fb_transport *transport, 
     world->server = fb_server_create(world->loop, &limits);
     assert_non_null(world->server);
     fb_server_add(world->server, &mcp_service, world);
+    fb_server_add(world->server, &flow_service, world);
     assert_int_equal(fb_server_listen(world->server, transport, &listening).code, FB_OK);
     assert_int_equal(pthread_create(&world->thread, NULL, serve, world), 0);
 }
@@ -326,6 +403,61 @@ static void a_stream_that_is_closed_early_is_cancelled_at_the_server(void **stat
     until.tv_sec += LONG_MS / 1000;
     assert_int_equal(sem_timedwait(&world.cancelled, &until), 0);
     fb_answer_finish(&answer);
+    fb_client_close(client);
+    end(&world);
+}
+
+static void an_upload_waits_for_a_slow_server_and_is_answered_once(void **state)
+{
+    struct world world;
+    struct fb_answer answer = {.status = fb_ok};
+    Flowbalancer__V1__ImportRequest request = FLOWBALANCER__V1__IMPORT_REQUEST__INIT;
+    const Flowbalancer__V1__ImportResponse *response;
+    struct fb_upload *upload;
+    struct fb_client *client;
+
+    begin(&world, served_by(state), NULL);
+    client = client_of(&world);
+    upload = fb_flow_import(client, NULL);
+    assert_non_null(upload);
+    request.data = (ProtobufCBinaryData){.len = EVENT_BYTES, .data = world.payload};
+    for (int i = 0; i < EVENTS; i++) {
+        assert_true(fb_flow_import_send(upload, &request));
+    }
+    response = fb_flow_import_finish(upload, &answer);
+    assert_int_equal(answer.status.code, FB_OK);
+    assert_non_null(response);
+    assert_int_equal(response->tasks, EVENTS);
+    assert_int_equal(response->events, EVENTS * EVENT_BYTES);
+    fb_answer_finish(&answer);
+    fb_client_close(client);
+    end(&world);
+}
+
+static void an_upload_that_is_refused_in_the_midst_tells_so_and_takes_no_more(void **state)
+{
+    struct world world;
+    struct fb_answer answer = {.status = fb_ok};
+    Flowbalancer__V1__ImportRequest request = FLOWBALANCER__V1__IMPORT_REQUEST__INIT;
+    const int64_t end_ms = fb_clock_ms() + LONG_MS;
+    struct fb_upload *upload;
+    struct fb_client *client;
+
+    begin(&world, served_by(state), NULL);
+    client = client_of(&world);
+    upload = fb_flow_import(client, NULL);
+    assert_non_null(upload);
+    request.data = (ProtobufCBinaryData){.len = 4, .data = world.payload};
+    assert_true(fb_flow_import_send(upload, &request));
+    request.data.len = EVENT_BYTES;
+    while (fb_flow_import_send(upload, &request)) {
+        assert_true(fb_clock_ms() < end_ms);
+    }
+    assert_null(fb_flow_import_finish(upload, &answer));
+    assert_int_equal(answer.status.code, FB_INVALID_ARGUMENT);
+    assert_string_equal(answer.status.why, "line 1: stop");
+    fb_answer_finish(&answer);
+    fb_upload_close(fb_flow_import(client, NULL));
     fb_client_close(client);
     end(&world);
 }
@@ -647,6 +779,15 @@ static void every_method_of_the_contracts_is_there(void **state)
         &fb_session_store_put_result_method,      &fb_session_store_get_result_method,
         &fb_session_store_backup_method,          &fb_session_store_check_method,
     };
+    static const struct fb_client_method *const flow[] = {
+        &fb_flow_open_session_method, &fb_flow_list_sessions_method, &fb_flow_merge_sessions_method,
+        &fb_flow_plan_method,         &fb_flow_next_method,          &fb_flow_pulse_method,
+        &fb_flow_finish_method,       &fb_flow_find_method,          &fb_flow_status_method,
+        &fb_flow_edit_method,         &fb_flow_undo_method,          &fb_flow_watch_method,
+        &fb_flow_forecast_method,     &fb_flow_verify_method,        &fb_flow_mute_method,
+        &fb_flow_compact_method,      &fb_flow_import_method,        &fb_flow_export_method,
+        &fb_flow_graph_method,        &fb_flow_snapshot_method,
+    };
     static const struct fb_client_method *const health[] = {
         &fb_health_check_method,
         &fb_health_watch_method,
@@ -656,6 +797,8 @@ static void every_method_of_the_contracts_is_there(void **state)
     check_contract(&flowbalancer__v1__mcp_service__descriptor, mcp, sizeof(mcp) / sizeof(mcp[0]));
     check_contract(&flowbalancer__v1__admin_service__descriptor, admin,
                    sizeof(admin) / sizeof(admin[0]));
+    check_contract(&flowbalancer__v1__flow_service__descriptor, flow,
+                   sizeof(flow) / sizeof(flow[0]));
     check_contract(&flowbalancer__v1__session_store_service__descriptor, store,
                    sizeof(store) / sizeof(store[0]));
     check_contract(&grpc__health__v1__health__descriptor, health,
@@ -678,6 +821,8 @@ int main(void)
         ON_BOTH(a_method_that_nobody_serves_is_unimplemented),
         ON_BOTH(a_stream_is_read_in_order_to_its_end),
         ON_BOTH(a_stream_that_is_closed_early_is_cancelled_at_the_server),
+        ON_BOTH(an_upload_waits_for_a_slow_server_and_is_answered_once),
+        ON_BOTH(an_upload_that_is_refused_in_the_midst_tells_so_and_takes_no_more),
         ON_BOTH(a_call_ends_at_its_deadline),
         ON_BOTH(the_token_goes_with_each_call),
         ON_BOTH(on_a_loop_of_the_caller_events_tell_and_nothing_blocks),
