@@ -18,7 +18,8 @@ bool fold_tasks_room(struct session *session, size_t count)
             return false;
         }
         session->tasks = tasks;
-        if (!heap_reserve(&session->deferred, room)) {
+        if (!heap_reserve(&session->deferred, room) ||
+            !ranker_reserve(&session->ranker, room - 1)) {
             return false;
         }
         session->task_room = room;

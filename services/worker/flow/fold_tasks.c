@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "services/worker/flow/session_learn.h"
 #include "services/worker/flow/session_life.h"
 
 struct fb_status fold_claimed(struct session *session, const struct event *event)
@@ -196,6 +197,9 @@ struct fb_status fold_finished(struct session *session, const struct event *even
                      &(struct effort_input){
                          .weight = task->weight, .attempt = task->attempt, .phase = task->phase},
                      event->unix_ms - task->lease.since_ms);
+    }
+    if (outcome == EVENT_COMPLETED) {
+        learn_completion(session, event->task, event->unix_ms);
     }
     (void)learn_evidence(task, event->finished.evidence);
     life_release(session, task, event->task, event->unix_ms, outcome != EVENT_CANCELLED);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "services/worker/flow/fold.h"
+#include "services/worker/flow/session_learn.h"
 #include "services/worker/flow/session_life.h"
 
 struct fb_status fold_refuse(const char *why)
@@ -70,6 +71,7 @@ void session_destroy(struct session *session)
         graph_destroy(session->graph);
     }
     heap_finish(&session->deferred);
+    ranker_finish(&session->ranker);
     names_finish(&session->agent_names);
     names_finish(&session->caps);
     names_finish(&session->keys);
@@ -239,6 +241,7 @@ struct fb_status session_fold(struct session *session, const struct event *event
     }
     session->last_ms = event->unix_ms;
     session->events++;
+    learn_event(session, event);
     if (event->actor.size != 0 && event->kind != EVENT_UNKNOWN) {
         session->agents[session_agent_of(session, event->actor)].heard_ms = event->unix_ms;
     }

@@ -24,9 +24,11 @@
 #include "services/worker/flow/effort.h"
 #include "services/worker/flow/event.h"
 #include "services/worker/flow/flow_state.h"
+#include "services/worker/flow/forecast.h"
 #include "services/worker/flow/graph.h"
 #include "services/worker/flow/heap.h"
 #include "services/worker/flow/names.h"
+#include "services/worker/flow/ranker.h"
 #include "services/worker/flow/schedule.h"
 #include "services/worker/flow/task.h"
 
@@ -74,6 +76,8 @@ struct session {
     enum flow_state flow_state;
     struct effort effort;
     struct lease_holds holds;
+    struct forecast forecast;
+    struct ranker ranker; /* candidates: learn_is_candidate */
 
     /* derived */
     struct graph *graph; /* nodes are numbers of tasks */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "services/worker/flow/fold.h"
+#include "services/worker/flow/session_learn.h"
 #include "services/worker/flow/session_life.h"
 
 bool session_derive(struct session *session, const struct graph_edge *edges, size_t edge_count)
@@ -52,6 +53,7 @@ bool session_derive(struct session *session, const struct graph_edge *edges, siz
                 !schedule_start(session->schedule, i, task->lease.agent, (uint8_t)task->weight);
         }
     }
+    learn_derive(session);
     return !session->broken && session_fault(session) == NULL;
 }
 
@@ -86,6 +88,9 @@ static const char *task_fault(const struct session *session, uint32_t number)
     if (schedule_is_ready(session->schedule, number) != ready ||
         heap_has(&session->deferred, number) != (session_is_free(task) && !ready)) {
         return "a task is not among the ready where it belongs";
+    }
+    if (ranker_is_candidate(&session->ranker, number) != learn_is_candidate(task)) {
+        return "a task is not among the ranker's candidates where it belongs";
     }
     if (graph_is_open(session->graph, number) == task_has_ended(task->state)) {
         return "the graph takes an ended task for open";

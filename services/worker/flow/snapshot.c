@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "services/worker/flow/coder.h"
+#include "services/worker/flow/snapshot_learned.h"
 
 static void code_momentum(struct coder *coder, struct momentum *momentum)
 {
@@ -60,29 +61,6 @@ static void code_task(struct coder *coder, struct session *session, struct task 
     coder->failed |= task->title == NULL || task->weight == 0 || task->attempt == 0;
 }
 
-static void code_learned(struct coder *coder, struct session *session)
-{
-    struct effort *effort = &session->effort;
-
-    for (int i = 0; i < EFFORT_INPUTS; i++) {
-        coder_double(coder, &effort->weights[i]);
-        for (int j = 0; j < EFFORT_INPUTS; j++) {
-            coder_double(coder, &effort->inverse[i][j]);
-        }
-    }
-    coder_u64(coder, &effort->seen);
-    for (uint64_t i = 0; i < EFFORT_WINDOW && i < effort->seen; i++) {
-        coder_double(coder, &effort->learned_error[i]);
-        coder_double(coder, &effort->prior_error[i]);
-    }
-    coder_bool(coder, &effort->learned_better);
-    coder_u64(coder, &session->holds.seen);
-    for (uint64_t i = 0; i < LEASE_HOLDS && i < session->holds.seen; i++) {
-        coder_time(coder, &session->holds.holds_ms[i]);
-    }
-    coder_time(coder, &session->holds.lasts_ms);
-}
-
 /* All but tasks and links. */
 static void code_head(struct coder *coder, struct session *session)
 {
@@ -99,7 +77,7 @@ static void code_head(struct coder *coder, struct session *session)
     code_momentum(coder, &session->momentum);
     coder_u32(coder, &flow_state, FLOW_STATES - 1);
     session->flow_state = (enum flow_state)flow_state;
-    code_learned(coder, session);
+    snapshot_code_learned(coder, session);
     coder_names(coder, &session->caps, EVENT_CAPS, EVENT_CAP_BYTES);
     coder_names(coder, &session->agent_names, SESSION_AGENTS_MOST, EVENT_ACTOR_BYTES);
     if (coder->failed || (coder->out == NULL && !session_agents_room(session))) {
@@ -165,6 +143,7 @@ bool snapshot_write(struct session *session, struct fb_buffer *bytes)
     for (uint32_t i = 1; i <= session->task_count; i++) {
         code_task(&coder, session, &session->tasks[i]);
     }
+    snapshot_code_ranker(&coder, session);
     for (uint32_t i = 1; i <= session->task_count; i++) {
         write_links_into(&coder, session, i, edges);
     }
@@ -254,6 +233,9 @@ struct fb_status snapshot_read(struct fb_text bytes, struct session **session)
     }
     code_head(&coder, made);
     read_tasks(&coder, made);
+    if (!coder.failed) {
+        snapshot_code_ranker(&coder, made);
+    }
     if (!coder.failed) {
         edges = read_links(&coder, made, &edge_count);
         whole = edges != NULL && !coder.failed && coder.at == coder.end &&

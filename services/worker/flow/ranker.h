@@ -1,0 +1,147 @@
+#ifndef FB_SERVICES_WORKER_FLOW_RANKER_H
+#define FB_SERVICES_WORKER_FLOW_RANKER_H
+
+/*
+ * ranker: which tasks of a session are likely to be completed next.
+ *
+ * A conditional logit (McFadden 1974) by AdaGrad over the *candidates*, the tasks that could be
+ * completed: it learns from every completion among at least RANKER_LEAST of them, after the completed
+ * task was ranked with what was known before. Nine features: how new it is among the candidates, its
+ * priority, whether it shares the last completed task's parent, was freed by it, was planned with it,
+ * or was planned just after it, how many wait for it, whether it was touched in the last half hour, and
+ * e^(-age / 1 h). Simple rules are ranked beside it; the ranker is *trusted* only while more of the last
+ * RANKER_WINDOW completions were among its first three than among any rule's.
+ *
+ * Of more than RANKER_CANDIDATES, the newest, the oldest, those near the last completed task and those
+ * that it freed stand for all; a completed task that is not among them counts as missed by all.
+ * It tells what agents do, not what they should do, which is the schedule's to say; it claims nothing.
+ *
+ * Tasks are numbers from 1. The same calls give the same state, whatever is said in which order about
+ * tasks between two completions. One thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    RANKER_FEATURES = 9,
+    RANKER_LEAST = 3,        /* candidates to learn from */
+    RANKER_CANDIDATES = 400, /* ranked if there are no more */
+    RANKER_SAMPLED = 128,    /* of more than that */
+    RANKER_WINDOW = 200,     /* completions that decide whether it is trusted */
+    RANKER_TRUSTED_AFTER = 20,
+    RANKER_FREED = 32,        /* tasks freed by the last completed one that are remembered */
+    RANKER_FAN_OUT_MOST = 15, /* more count as this */
+    RANKER_NAMED = 3,         /* hits are among the first so many */
+    RANKER_TOUCHED_MS = 30 * 60 * 1000,
+};
+
+enum ranker_feature {
+    RANKER_NEWNESS,
+    RANKER_PRIORITY,
+    RANKER_SAME_PARENT,
+    RANKER_FREED_BY_LAST,
+    RANKER_FAN_OUT,
+    RANKER_TOUCHED,
+    RANKER_YOUTH,
+    RANKER_SAME_PLAN,
+    RANKER_JUST_AFTER,
+};
+
+enum ranker_rule {
+    RANKER_OLDEST,        /* first in, first out */
+    RANKER_URGENT_OLDEST, /* by priority, then the oldest */
+    RANKER_URGENT_NEWEST,
+    RANKER_NEWEST,
+    RANKER_FREED_NEWEST, /* just freed, then the newest */
+    RANKER_LAST_TOUCHED, /* then the newest */
+    RANKER_RULES
+};
+
+/* How a completion was ranked: places from 1; 0: not among those ranked, or none was. */
+struct ranker_lesson {
+    uint32_t candidates; /* that there were */
+    uint32_t place;
+    uint32_t rule_places[RANKER_RULES];
+};
+
+/* What is known of a task. */
+struct ranker_task {
+    int64_t planned_ms; /* unix time; what is planned at the same time is one plan */
+    int64_t touched_ms; /* claimed, noted or edited last; 0: never */
+    uint32_t parent;    /* 0: none */
+    uint8_t priority;   /* 0 (first) to 4 */
+    uint8_t fan_out;    /* tasks that wait for it, at most RANKER_FAN_OUT_MOST */
+};
+
+struct ranker {
+    /* learned */
+    double weights[RANKER_FEATURES];
+    double squares[RANKER_FEATURES];
+    uint64_t ranked;             /* completions learned from */
+    uint8_t hits[RANKER_WINDOW]; /* a ring: bit 0 the ranker's, bit 1 + r that of rule r */
+
+    /* the last completion */
+    uint32_t last;                /* 0: none yet */
+    uint32_t freed[RANKER_FREED]; /* in ascending order */
+    uint32_t freed_count;
+
+    struct ranker_lesson lesson; /* the last call of ranker_learn; for who looks on */
+    uint32_t left_out;           /* bits of features taken as 0; for comparisons */
+
+    /* what is there; not learned */
+    struct ranker_task *tasks; /* by number */
+    uint64_t *candidates;      /* a bit for each task */
+    uint32_t room;
+    uint32_t count; /* of candidates */
+};
+
+void ranker_finish(struct ranker *ranker);
+
+/* Makes room for tasks up to the number `last`. False when memory is exhausted; nothing has changed. */
+bool ranker_reserve(struct ranker *ranker, uint32_t last);
+
+/* What is known of a task for which there is room, but when it was touched; of each candidate. */
+void ranker_describe(struct ranker *ranker, uint32_t number, struct ranker_task task);
+void ranker_set_candidate(struct ranker *ranker, uint32_t number, bool candidate);
+bool ranker_is_candidate(const struct ranker *ranker, uint32_t number);
+void ranker_touch(struct ranker *ranker, uint32_t number, int64_t now_ms);
+
+/* A task is about to be completed; it should still be a candidate, or nothing is learned. */
+void ranker_learn(struct ranker *ranker, uint32_t number, int64_t now_ms);
+
+/* It has been completed; then what it freed, of which the lowest RANKER_FREED are remembered. */
+void ranker_completed(struct ranker *ranker, uint32_t number);
+void ranker_freed(struct ranker *ranker, uint32_t number);
+
+struct ranker_likely {
+    uint32_t task;
+    double probability; /* among the candidates */
+};
+
+/* Whether a task may be named. */
+typedef bool (*ranker_may_fn)(const void *arg, uint32_t number);
+
+/*
+ * Up to `most` (at most RANKER_CANDIDATES) of the candidates that `may` lets through (NULL: all), the
+ * likeliest first: by the ranker if it is trusted, else by the rule that hit most; returns how many.
+ */
+size_t ranker_likely(const struct ranker *ranker, int64_t now_ms, ranker_may_fn may,
+                     const void *arg, struct ranker_likely *likely, size_t most);
+
+/* Shares of the window's completions that were among the first three; of `rules` by rule. */
+struct ranker_record {
+    uint32_t completions; /* in the window */
+    double hits;
+    double rule_hits[RANKER_RULES];
+    enum ranker_rule best; /* of the rules; the later on a tie */
+    bool trusted;
+};
+
+struct ranker_record ranker_record(const struct ranker *ranker);
+
+/* "oldest" and so on, as a table says it */
+const char *ranker_rule_name(enum ranker_rule rule);
+
+#endif
