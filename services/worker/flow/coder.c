@@ -88,6 +88,20 @@ void coder_double(struct coder *coder, double *value)
     coder->failed |= !(*value > -1e18 && *value < 1e18);
 }
 
+void coder_bytes(struct coder *coder, void *bytes, size_t size)
+{
+    if (coder->out != NULL) {
+        fb_buffer_append(coder->out, bytes, size);
+        return;
+    }
+    if (coder->failed || (size_t)(coder->end - coder->at) < size) {
+        coder->failed = true;
+        return;
+    }
+    memcpy(bytes, coder->at, size);
+    coder->at += size;
+}
+
 void coder_text(struct coder *coder, char **text, size_t most)
 {
     uint64_t size = *text == NULL ? 0 : strlen(*text);

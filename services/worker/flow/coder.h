@@ -36,6 +36,9 @@ void coder_bool(struct coder *coder, bool *value);
 /* Its eight bytes, lowest first; between -1e18 and 1e18. */
 void coder_double(struct coder *coder, double *value);
 
+/* Just these bytes. */
+void coder_bytes(struct coder *coder, void *bytes, size_t size);
+
 /* A text up to `most` bytes; NULL when empty. Gives what it reads. */
 void coder_text(struct coder *coder, char **text, size_t most);
 

@@ -2,21 +2,41 @@
 
 enum { WORKER_SILENT_MS = 30 * 60 * 1000 /* an agent heard since counts as at work */ };
 
-bool deciding_claim(struct decision *d, struct fb_text agent, uint32_t task, bool implicit)
+static bool claim(struct decision *d, struct fb_text request_id, struct fb_text agent,
+                  uint32_t task, bool implicit)
 {
-    const uint64_t fence = d->session->fence + 1;
+    return deciding_emit_for(
+        d, request_id,
+        (struct event){.kind = EVENT_CLAIMED,
+                       .actor = agent,
+                       .task = task,
+                       .claimed = {.fence = d->session->fence + 1,
+                                   .lasts_ms = lease_lasts_ms(&d->session->holds),
+                                   .implicit = implicit}});
+}
 
-    if (!deciding_emit(d, (struct event){.kind = EVENT_CLAIMED,
-                                         .actor = agent,
-                                         .task = task,
-                                         .claimed = {.fence = fence,
-                                                     .lasts_ms = lease_lasts_ms(&d->session->holds),
-                                                     .implicit = implicit}})) {
+bool deciding_claim_for(struct decision *d, struct fb_text request_id, struct grant grant)
+{
+    grant.fence = d->session->fence + 1;
+    return claim(d, request_id, grant.agent, grant.task, false) && deciding_grant(d, grant);
+}
+
+bool deciding_claim(struct decision *d, struct fb_text agent, uint32_t task)
+{
+    if (!deciding_claim_for(d, d->request_id,
+                            (struct grant){.agent = agent, .task = task, .waiter = GRANT_OWN})) {
         return false;
     }
-    d->task = task;
-    d->fence = fence;
+    if (d->task == 0) {
+        d->task = task;
+        d->fence = d->session->fence;
+    }
     return true;
+}
+
+bool deciding_claim_implied(struct decision *d, struct fb_text agent, uint32_t task)
+{
+    return claim(d, d->request_id, agent, task, true);
 }
 
 bool deciding_may_claim(struct decision *d, uint32_t number)
@@ -73,25 +93,36 @@ bool deciding_has_room(struct decision *d, uint32_t agent, const struct task *ta
     return true;
 }
 
+bool deciding_is_alive(const struct session *s, uint32_t agent, int64_t now_ms)
+{
+    return s->agents[agent].held != 0 || now_ms - s->agents[agent].heard_ms < WORKER_SILENT_MS;
+}
+
 static uint32_t workers_alive(const struct session *s, int64_t now_ms)
 {
     uint32_t alive = 0;
 
     for (uint32_t i = 0; i < s->agent_names.count; i++) {
-        alive += s->agents[i].held != 0 || now_ms - s->agents[i].heard_ms < WORKER_SILENT_MS;
+        alive += deciding_is_alive(s, i, now_ms);
     }
     return alive;
+}
+
+struct schedule_choice deciding_pick(struct decision *d, uint32_t agent)
+{
+    const struct session *s = d->session;
+
+    session_settle(d->session, d->now_ms);
+    return schedule_pick(s->schedule,
+                         (struct schedule_agent){.agent = agent, .caps = s->agents[agent].caps},
+                         workers_alive(s, d->now_ms), session_awake_ms(s, d->now_ms));
 }
 
 uint32_t deciding_choose(struct decision *d, uint32_t agent)
 {
     const struct session *s = d->session;
-    struct schedule_choice choice;
+    const struct schedule_choice choice = deciding_pick(d, agent);
 
-    session_settle(d->session, d->now_ms);
-    choice = schedule_pick(s->schedule,
-                           (struct schedule_agent){.agent = agent, .caps = s->agents[agent].caps},
-                           workers_alive(s, d->now_ms), session_awake_ms(s, d->now_ms));
     switch (choice.answer) {
     case SCHEDULE_CRITICAL:
     case SCHEDULE_INDEX:
@@ -125,12 +156,25 @@ static bool introduce(struct decision *d, struct fb_text name, uint32_t *agent)
 {
     *agent = session_agent_of(d->session, name);
     if (*agent == NAMES_NONE) {
-        if (!deciding_emit(d, (struct event){.kind = EVENT_SEEN, .actor = name})) {
+        if (!deciding_emit_for(d, (struct fb_text){.size = 0},
+                               (struct event){.kind = EVENT_SEEN, .actor = name})) {
             return false;
         }
         *agent = session_agent_of(d->session, name);
     }
     return true;
+}
+
+/* It has it already. */
+static bool claim_own(struct decision *d, struct fb_text agent, uint32_t task)
+{
+    d->task = task;
+    d->fence = d->session->tasks[task].lease.fence;
+    return deciding_emit_for(d, (struct fb_text){.size = 0},
+                             (struct event){.kind = EVENT_SEEN, .actor = agent}) &&
+           deciding_grant(
+               d, (struct grant){
+                      .agent = agent, .task = task, .fence = d->fence, .waiter = GRANT_OWN});
 }
 
 static bool claim_named(struct decision *d, const struct next_command *command, uint32_t agent)
@@ -140,9 +184,7 @@ static bool claim_named(struct decision *d, const struct next_command *command, 
     uint64_t missing;
 
     if (deciding_holds(s, command->agent, task, 0)) {
-        d->task = command->task;
-        d->fence = task->lease.fence;
-        return deciding_emit(d, (struct event){.kind = EVENT_SEEN, .actor = command->agent});
+        return claim_own(d, command->agent, command->task);
     }
     if (task->state == TASK_ACTIVE &&
         lease_phase(&task->lease, deciding_heard_ms(s, task), d->now_ms) == LEASE_LIVE) {
@@ -160,7 +202,30 @@ static bool claim_named(struct decision *d, const struct next_command *command, 
     }
     return deciding_may_claim(d, command->task) &&
            deciding_has_room(d, agent, &s->tasks[command->task]) &&
-           deciding_claim(d, command->agent, command->task, false);
+           deciding_claim(d, command->agent, command->task);
+}
+
+/* Until the agent holds so many; done when it holds any. */
+static bool claim_up_to(struct decision *d, struct fb_text name, uint32_t agent, uint32_t n)
+{
+    const struct session *s = d->session;
+    const uint32_t most = n < s->agents[agent].held_most ? n : s->agents[agent].held_most;
+
+    while (s->agents[agent].held < most) {
+        const uint32_t task = deciding_choose(d, agent);
+
+        if (task == 0) {
+            break;
+        }
+        if (!deciding_claim(d, name, task)) {
+            return false;
+        }
+    }
+    if (s->agents[agent].held == 0) {
+        return false;
+    }
+    d->refusal = (struct refusal){.kind = REFUSAL_NONE, .why = ""};
+    return true;
 }
 
 static bool next(struct decision *d, const struct next_command *command)
@@ -168,11 +233,11 @@ static bool next(struct decision *d, const struct next_command *command)
     uint32_t agent;
     uint32_t task;
 
-    if (!deciding_begin(d, command->agent)) {
-        return false;
+    if (command->n > NEXT_MOST) {
+        return refusal_set(d, REFUSAL_INVALID, 0, 0, "n: up to %d", NEXT_MOST);
     }
-    if (command->task != 0 && session_task(d->session, command->task) == NULL) {
-        return refusal_no_such(d, command->task);
+    if (command->task != 0 && !deciding_knows(d, command->task)) {
+        return false;
     }
     if (!introduce(d, command->agent, &agent)) {
         return false;
@@ -180,14 +245,26 @@ static bool next(struct decision *d, const struct next_command *command)
     if (command->task != 0) {
         return claim_named(d, command, agent);
     }
-    if (!deciding_expire(d) || !deciding_has_room(d, agent, NULL)) {
+    if (!deciding_expire(d)) {
+        return false;
+    }
+    if (command->n != 0) {
+        return claim_up_to(d, command->agent, agent, command->n);
+    }
+    if (!deciding_has_room(d, agent, NULL)) {
         return false;
     }
     task = deciding_choose(d, agent);
-    return task != 0 && deciding_claim(d, command->agent, task, false);
+    return task != 0 && deciding_claim(d, command->agent, task);
 }
 
 bool decide_next(struct decision *d, const struct next_command *command)
 {
-    return deciding_heard(d, command->agent, next(d, command));
+    bool done;
+
+    if (!deciding_begin(d, command->agent, EVENT_COMMAND_NEXT)) {
+        return d->repeated;
+    }
+    done = next(d, command);
+    return deciding_end(d, command->agent, d->task, done);
 }

@@ -52,7 +52,7 @@ static bool edit(struct decision *d, const struct edit_command *command)
     const struct task *task;
     struct event event = {.actor = command->agent, .task = command->task};
 
-    if (!deciding_begin_about(d, command->agent, command->task)) {
+    if (!deciding_knows(d, command->task)) {
         return false;
     }
     task = &d->session->tasks[command->task];
@@ -94,11 +94,16 @@ static bool edit(struct decision *d, const struct edit_command *command)
     case EDIT_UNBLOCK:
         event.requeued.cause = EVENT_UNBLOCKED;
         return edit_state(d, command, TASK_BLOCKED, event);
+    case EDIT_CHAIN:
+        return deciding_expand(d, command->agent, command->task, command->chains_most);
     }
     return refusal_set(d, REFUSAL_INVALID, command->task, 0, "action: there is no such action");
 }
 
 bool decide_edit(struct decision *d, const struct edit_command *command)
 {
-    return deciding_heard(d, command->agent, edit(d, command));
+    if (!deciding_begin(d, command->agent, EVENT_COMMAND_EDIT)) {
+        return d->repeated;
+    }
+    return deciding_end(d, command->agent, command->task, edit(d, command));
 }

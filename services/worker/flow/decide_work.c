@@ -66,7 +66,7 @@ static bool pulse(struct decision *d, const struct pulse_command *command)
         command->note.size != 0 || command->evidence.count != 0 || command->percent != 0;
     const struct event change = state_event(command);
 
-    if (!deciding_begin_about(d, command->agent, command->task) || !deciding_is_valid(d, noted) ||
+    if (!deciding_knows(d, command->task) || !deciding_is_valid(d, noted) ||
         !deciding_is_valid(d, change)) {
         return false;
     }
@@ -100,7 +100,10 @@ static bool pulse(struct decision *d, const struct pulse_command *command)
 
 bool decide_pulse(struct decision *d, const struct pulse_command *command)
 {
-    return deciding_heard(d, command->agent, pulse(d, command));
+    if (!deciding_begin(d, command->agent, EVENT_COMMAND_PULSE)) {
+        return d->repeated;
+    }
+    return deciding_end(d, command->agent, command->task, pulse(d, command));
 }
 
 /* --- done --- */
@@ -127,6 +130,13 @@ static bool finish(struct decision *d, const struct done_command *command)
                                  command->evidence);
         }
     }
+    if (!command->failed && task_demands_evidence(task) && command->evidence.count == 0 &&
+        task->evidence_count == 0) {
+        return refusal_set(d, REFUSAL_NOT_READY, command->task, 0,
+                           "task %u is accepted only with evidence; name the files, commits or "
+                           "commands that show it in `evidence`, or say that it failed",
+                           command->task);
+    }
     if (!command->failed && task->accept != NULL && command->summary.size == 0 &&
         command->evidence.count == 0) {
         return refusal_set(
@@ -136,7 +146,7 @@ static bool finish(struct decision *d, const struct done_command *command)
             command->task);
     }
     if (task->state != TASK_ACTIVE && (!deciding_may_claim(d, command->task) ||
-                                       !deciding_claim(d, command->agent, command->task, true))) {
+                                       !deciding_claim_implied(d, command->agent, command->task))) {
         return false;
     }
     event.finished.fence = s->tasks[command->task].lease.fence;
@@ -148,26 +158,27 @@ static bool done(struct decision *d, const struct done_command *command)
     uint32_t agent;
     uint32_t task = 0;
 
-    if (!deciding_begin_about(d, command->agent, command->task) || !finish(d, command)) {
+    if (!deciding_knows(d, command->task) || !finish(d, command)) {
         return false;
     }
-    d->task = 0;
-    d->fence = 0;
     if (!command->next) {
         return true;
     }
     agent = session_agent_of(d->session, command->agent);
-    if (!deciding_expire(d)) {
+    if (!deciding_end_chains(d) || !deciding_expire(d)) {
         return false;
     }
     if (deciding_has_room(d, agent, NULL)) {
         task = deciding_choose(d, agent);
     }
     d->refusal = (struct refusal){.kind = REFUSAL_NONE, .why = ""};
-    return task == 0 || deciding_claim(d, command->agent, task, false);
+    return task == 0 || deciding_claim(d, command->agent, task);
 }
 
 bool decide_done(struct decision *d, const struct done_command *command)
 {
-    return deciding_heard(d, command->agent, done(d, command));
+    if (!deciding_begin(d, command->agent, EVENT_COMMAND_DONE)) {
+        return d->repeated;
+    }
+    return deciding_end(d, command->agent, command->task, done(d, command));
 }

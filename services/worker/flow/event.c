@@ -5,6 +5,7 @@
 /* --- limits --- */
 
 #define UNIX_MS_MOST (INT64_C(1) << 53)
+#define SIZE_MOST    (INT64_C(1) << 53)
 
 static bool is_time(int64_t unix_ms)
 {
@@ -42,8 +43,27 @@ static const char accept_why[] = "accept: at most 16 KiB of UTF-8";
 static const char weight_why[] = "weight: 1 to 10";
 static const char priority_why[] = "priority: 0 (first) to 4";
 static const char defer_why[] = "defer_until: a unix time in milliseconds, or 0";
-static const char evidence_why[] = "evidence: at most 64 texts of 1 to 1,024 bytes";
+static const char evidence_why[] = "evidence: at most 64, each with a ref of 1 to 1,024 bytes of "
+                                   "UTF-8 and, if any, a SHA-256 of 32";
 static const char note_why[] = "note: at most 16 KiB of UTF-8; name a file instead";
+
+static bool is_evidence(struct event_evidence_list evidence)
+{
+    if (evidence.count > EVENT_EVIDENCE) {
+        return false;
+    }
+    for (size_t i = 0; i < evidence.count; i++) {
+        const struct event_evidence *item = &evidence.items[i];
+
+        if ((unsigned)item->kind >= EVENT_EVIDENCE_KINDS ||
+            !is_text(item->ref, 1, EVENT_EVIDENCE_BYTES) ||
+            !is_text(item->host, 0, EVENT_HOST_BYTES) || item->size < 0 || item->size > SIZE_MOST ||
+            (item->sha256.size != 0 && item->sha256.size != EVENT_SHA256_BYTES)) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static struct fb_status check_planned_task(const struct event_planned_task *task)
 {
@@ -97,6 +117,9 @@ static struct fb_status check_planned(const struct event *event)
     }
     if (event->planned.task_count == 0) {
         return refuse("tasks: at least one");
+    }
+    if (!is_text(event->planned.plan_key, 0, EVENT_KEY_BYTES)) {
+        return refuse("plan_key: at most 128 bytes of UTF-8");
     }
     for (size_t i = 0; i < event->planned.task_count; i++) {
         const struct fb_status status = check_planned_task(&event->planned.tasks[i]);
@@ -158,7 +181,7 @@ static struct fb_status check_finished(const struct event *event)
     if (!is_text(event->finished.summary, 0, EVENT_SUMMARY_BYTES)) {
         return refuse("summary: at most 4 KiB of UTF-8");
     }
-    if (!are_texts(event->finished.evidence, EVENT_EVIDENCE, EVENT_EVIDENCE_BYTES)) {
+    if (!is_evidence(event->finished.evidence)) {
         return refuse(evidence_why);
     }
     return fb_ok;
@@ -190,9 +213,7 @@ static struct fb_status check_kind(const struct event *event)
         if (event->noted.percent > 100) {
             return refuse("percent: 0 to 100");
         }
-        return are_texts(event->noted.evidence, EVENT_EVIDENCE, EVENT_EVIDENCE_BYTES)
-                   ? fb_ok
-                   : refuse(evidence_why);
+        return is_evidence(event->noted.evidence) ? fb_ok : refuse(evidence_why);
     case EVENT_BLOCKED:
         return is_text(event->blocked.gate, event->blocked.blocker == 0, EVENT_REASON_BYTES)
                    ? fb_ok
@@ -207,9 +228,7 @@ static struct fb_status check_kind(const struct event *event)
         if (!is_text(event->unattached.note, 0, EVENT_NOTE_BYTES)) {
             return refuse(note_why);
         }
-        return are_texts(event->unattached.evidence, EVENT_EVIDENCE, EVENT_EVIDENCE_BYTES)
-                   ? fb_ok
-                   : refuse(evidence_why);
+        return is_evidence(event->unattached.evidence) ? fb_ok : refuse(evidence_why);
     case EVENT_RESTED:
     case EVENT_UNKNOWN:
         return fb_ok;
@@ -224,6 +243,15 @@ struct fb_status event_check(const struct event *event)
     }
     if (!is_text(event->actor, 0, EVENT_ACTOR_BYTES)) {
         return refuse("agent: at most 128 bytes of UTF-8");
+    }
+    if (!is_text(event->request_id, 0, EVENT_REQUEST_BYTES)) {
+        return refuse("request_id: at most 128 bytes of UTF-8");
+    }
+    if (!is_text(event->origin, 0, EVENT_ORIGIN_BYTES)) {
+        return refuse("origin: at most 128 bytes of UTF-8");
+    }
+    if ((unsigned)event->command >= EVENT_COMMANDS) {
+        return refuse("command: there is no such command");
     }
     return check_kind(event);
 }

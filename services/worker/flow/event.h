@@ -30,6 +30,10 @@ enum {
     EVENT_CAP_BYTES = 64,
     EVENT_EVIDENCE = 64,
     EVENT_EVIDENCE_BYTES = 1024,
+    EVENT_HOST_BYTES = 128,
+    EVENT_SHA256_BYTES = 32,
+    EVENT_REQUEST_BYTES = 128,
+    EVENT_ORIGIN_BYTES = 128,
     EVENT_WEIGHT_MOST = 10,
     EVENT_PRIORITY_MOST = 4,
     EVENT_PHASES = 5,
@@ -55,6 +59,28 @@ enum event_kind {
 
 struct event_texts {
     const struct fb_text *items;
+    size_t count;
+};
+
+enum event_evidence_kind {
+    EVENT_EVIDENCE_UNSAID,
+    EVENT_EVIDENCE_FILE,
+    EVENT_EVIDENCE_COMMIT,
+    EVENT_EVIDENCE_COMMAND,
+    EVENT_EVIDENCE_OTHER,
+    EVENT_EVIDENCE_KINDS
+};
+
+struct event_evidence {
+    enum event_evidence_kind kind;
+    struct fb_text ref;
+    struct fb_text sha256; /* 32 bytes, or empty */
+    int64_t size;          /* bytes of a file */
+    struct fb_text host;
+};
+
+struct event_evidence_list {
+    const struct event_evidence *items;
     size_t count;
 };
 
@@ -93,6 +119,7 @@ enum event_cause {
     EVENT_UNBLOCKED,
     EVENT_RETRIED,
     EVENT_REOPENED,
+    EVENT_RESTORED,
     EVENT_CAUSES
 };
 
@@ -108,10 +135,31 @@ enum event_field {
     EVENT_FIELDS = 63
 };
 
+enum event_command {
+    EVENT_COMMAND_NONE,
+    EVENT_COMMAND_OPEN,
+    EVENT_COMMAND_PLAN,
+    EVENT_COMMAND_NEXT,
+    EVENT_COMMAND_PULSE,
+    EVENT_COMMAND_DONE,
+    EVENT_COMMAND_EDIT,
+    EVENT_COMMAND_UNDO,
+    EVENT_COMMANDS
+};
+
 struct event {
     enum event_kind kind;
     int64_t unix_ms;
     struct fb_text actor;
+
+    /* where it comes from */
+    struct fb_text request_id; /* of the mutation; empty: none */
+    enum event_command command;
+    bool continues;        /* belongs to the command of the event before */
+    struct fb_text origin; /* empty: this session */
+    uint64_t origin_sequence;
+    uint64_t lamport;
+
     uint32_t task; /* of kinds that are about one; else 0 */
     union {
         struct fb_text unknown; /* all bytes of the event */
@@ -119,6 +167,7 @@ struct event {
             struct fb_text name;
             uint32_t active_most;
             uint32_t load_most;
+            bool automatic;
         } opened;
         struct {
             struct event_texts caps;
@@ -131,6 +180,8 @@ struct event {
             size_t task_count;
             const struct event_link *links;
             size_t link_count;
+            struct fb_text plan_key;
+            uint32_t items; /* with `plan_key`: tasks that were asked for */
         } planned;
         struct {
             const struct event_link *links;
@@ -143,7 +194,7 @@ struct event {
         } claimed;
         struct {
             struct fb_text note;
-            struct event_texts evidence;
+            struct event_evidence_list evidence;
             uint32_t percent;
         } noted;
         struct {
@@ -159,7 +210,7 @@ struct event {
             enum event_outcome outcome;
             uint64_t fence;
             struct fb_text summary;
-            struct event_texts evidence;
+            struct event_evidence_list evidence;
         } finished;
         struct {
             uint32_t fields; /* bits of enum event_field */
@@ -173,7 +224,7 @@ struct event {
         struct {
             uint64_t fence;
             struct fb_text note;
-            struct event_texts evidence;
+            struct event_evidence_list evidence;
         } unattached;
     };
 };

@@ -28,6 +28,31 @@ static char **strings_of(struct event_room *room, struct event_texts texts)
     return strings;
 }
 
+static Flowbalancer__V1__FlowEvidence **evidence_of(struct event_room *room,
+                                                    struct event_evidence_list evidence)
+{
+    Flowbalancer__V1__FlowEvidence **list =
+        event_take(room, evidence.count, sizeof(Flowbalancer__V1__FlowEvidence *));
+    Flowbalancer__V1__FlowEvidence *made = event_take(room, evidence.count, sizeof(*made));
+
+    if (room->failed) {
+        return NULL;
+    }
+    for (size_t i = 0; i < evidence.count; i++) {
+        const struct event_evidence *item = &evidence.items[i];
+
+        made[i] = (Flowbalancer__V1__FlowEvidence)FLOWBALANCER__V1__FLOW_EVIDENCE__INIT;
+        made[i].kind = (Flowbalancer__V1__FlowEvidenceKind)item->kind;
+        made[i].ref = string_of(room, item->ref);
+        made[i].sha256.len = item->sha256.size;
+        made[i].sha256.data = (uint8_t *)string_of(room, item->sha256);
+        made[i].size = item->size;
+        made[i].host = string_of(room, item->host);
+        list[i] = &made[i];
+    }
+    return list;
+}
+
 static Flowbalancer__V1__FlowLink **links_of(struct event_room *room,
                                              const struct event_link *links, size_t count)
 {
@@ -95,6 +120,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->name = string_of(room, event->opened.name);
         made->active_most = event->opened.active_most;
         made->load_most = event->opened.load_most;
+        made->auto_ = event->opened.automatic;
         message->opened = made;
         break;
     }
@@ -114,6 +140,8 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->tasks = tasks_of(room, event->planned.tasks, event->planned.task_count);
         made->n_links = event->planned.link_count;
         made->links = links_of(room, event->planned.links, event->planned.link_count);
+        made->plan_key = string_of(room, event->planned.plan_key);
+        made->items = event->planned.items;
         message->planned = made;
         break;
     }
@@ -138,7 +166,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->task = event->task;
         made->note = string_of(room, event->noted.note);
         made->n_evidence = event->noted.evidence.count;
-        made->evidence = strings_of(room, event->noted.evidence);
+        made->evidence = evidence_of(room, event->noted.evidence);
         made->percent = event->noted.percent;
         message->noted = made;
         break;
@@ -173,7 +201,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->fence = event->finished.fence;
         made->summary = string_of(room, event->finished.summary);
         made->n_evidence = event->finished.evidence.count;
-        made->evidence = strings_of(room, event->finished.evidence);
+        made->evidence = evidence_of(room, event->finished.evidence);
         message->finished = made;
         break;
     }
@@ -197,7 +225,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->fence = event->unattached.fence;
         made->note = string_of(room, event->unattached.note);
         made->n_evidence = event->unattached.evidence.count;
-        made->evidence = strings_of(room, event->unattached.evidence);
+        made->evidence = evidence_of(room, event->unattached.evidence);
         message->unattached = made;
         break;
     }
@@ -220,6 +248,12 @@ struct fb_status event_pack(const struct event *event, struct fb_arena *arena,
     }
     message.unix_ms = event->unix_ms;
     message.actor = string_of(&room, event->actor);
+    message.request_id = string_of(&room, event->request_id);
+    message.origin = string_of(&room, event->origin);
+    message.origin_sequence = event->origin_sequence;
+    message.lamport = event->lamport;
+    message.command = (Flowbalancer__V1__FlowCommand)event->command;
+    message.continues = event->continues;
     message.kind_case = (Flowbalancer__V1__FlowEvent__KindCase)event->kind;
     fill_kind(&room, event, &message);
     if (room.failed) {

@@ -17,6 +17,25 @@ static struct event_texts texts_of(struct event_room *room, char **strings, size
     return (struct event_texts){.items = texts, .count = texts == NULL ? 0 : count};
 }
 
+static struct event_evidence_list read_evidence(struct event_room *room,
+                                                Flowbalancer__V1__FlowEvidence **evidence,
+                                                size_t count)
+{
+    struct event_evidence *made = event_take(room, count, sizeof(*made));
+
+    for (size_t i = 0; made != NULL && i < count; i++) {
+        made[i] = (struct event_evidence){
+            .kind = (enum event_evidence_kind)evidence[i]->kind,
+            .ref = fb_text_of(evidence[i]->ref),
+            .sha256 = {.data = (const char *)evidence[i]->sha256.data,
+                       .size = evidence[i]->sha256.len},
+            .size = evidence[i]->size,
+            .host = fb_text_of(evidence[i]->host),
+        };
+    }
+    return (struct event_evidence_list){.items = made, .count = made == NULL ? 0 : count};
+}
+
 static const struct event_link *read_links(struct event_room *room,
                                            Flowbalancer__V1__FlowLink **links, size_t count)
 {
@@ -63,6 +82,7 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->opened.name = fb_text_of(message->opened->name);
         event->opened.active_most = message->opened->active_most;
         event->opened.load_most = message->opened->load_most;
+        event->opened.automatic = message->opened->auto_ != 0;
         break;
     case EVENT_SEEN:
         event->seen.caps = texts_of(room, message->seen->caps, message->seen->n_caps);
@@ -73,6 +93,8 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->planned.first_task = message->planned->first_task;
         event->planned.task_count = message->planned->n_tasks;
         event->planned.tasks = read_tasks(room, message->planned->tasks, message->planned->n_tasks);
+        event->planned.plan_key = fb_text_of(message->planned->plan_key);
+        event->planned.items = message->planned->items;
         event->planned.link_count = message->planned->n_links;
         event->planned.links = read_links(room, message->planned->links, message->planned->n_links);
         break;
@@ -90,7 +112,7 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->task = message->noted->task;
         event->noted.note = fb_text_of(message->noted->note);
         event->noted.evidence =
-            texts_of(room, message->noted->evidence, message->noted->n_evidence);
+            read_evidence(room, message->noted->evidence, message->noted->n_evidence);
         event->noted.percent = message->noted->percent;
         break;
     case EVENT_RESTED:
@@ -113,7 +135,7 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->finished.fence = message->finished->fence;
         event->finished.summary = fb_text_of(message->finished->summary);
         event->finished.evidence =
-            texts_of(room, message->finished->evidence, message->finished->n_evidence);
+            read_evidence(room, message->finished->evidence, message->finished->n_evidence);
         break;
     case EVENT_EDITED:
         event->task = message->edited->task;
@@ -130,7 +152,7 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->unattached.fence = message->unattached->fence;
         event->unattached.note = fb_text_of(message->unattached->note);
         event->unattached.evidence =
-            texts_of(room, message->unattached->evidence, message->unattached->n_evidence);
+            read_evidence(room, message->unattached->evidence, message->unattached->n_evidence);
         break;
     case EVENT_UNKNOWN:
         break;
@@ -157,6 +179,14 @@ struct fb_status event_unpack(struct fb_text bytes, struct fb_arena *arena, stru
     message = (Flowbalancer__V1__FlowEvent *)unpacked;
     event->unix_ms = message->unix_ms;
     event->actor = fb_text_of(message->actor);
+    event->request_id = fb_text_of(message->request_id);
+    event->origin = fb_text_of(message->origin);
+    event->origin_sequence = message->origin_sequence;
+    event->lamport = message->lamport;
+    event->command = (unsigned)message->command < EVENT_COMMANDS
+                         ? (enum event_command)message->command
+                         : EVENT_COMMAND_NONE; /* of a later version */
+    event->continues = message->continues != 0;
     event->kind = (enum event_kind)message->kind_case;
     if (event->kind == EVENT_UNKNOWN) {
         event->unknown.data = fb_arena_copy(arena, bytes.data, bytes.size);

@@ -85,6 +85,7 @@ struct fb_status fold_opened(struct session *session, const struct event *event)
     fold_keep(session, &session->name, event->opened.name);
     session->active_most =
         event->opened.active_most == 0 ? SESSION_ACTIVE_MOST : event->opened.active_most;
+    session->automatic = event->opened.automatic;
     session->load_most = event->opened.load_most == 0 ? SESSION_LOAD_MOST : event->opened.load_most;
     schedule_set_limits(session->schedule, (struct schedule_limits){
                                                .active_per_agent = UINT32_MAX,
@@ -108,6 +109,7 @@ struct fb_status fold_seen(struct session *session, const struct event *event)
         return fb_fail(FB_RESOURCE_EXHAUSTED, "caps: a session knows at most 64 words");
     }
     agent = session_agent_of(session, event->actor);
+    session->agents[agent].declared = true;
     session->agents[agent].held_most = event->seen.held_most == 0 ? 1 : event->seen.held_most;
     if (!fold_caps_of(session, event->seen.caps, &session->agents[agent].caps)) {
         session->broken = true;

@@ -74,6 +74,13 @@ static struct fb_status check_planned(struct session *session, const struct even
     if (count > SESSION_TASKS_MOST - session->task_count) {
         return fb_fail(FB_RESOURCE_EXHAUSTED, "a session holds at most 200,000 tasks");
     }
+    if (event->planned.plan_key.size != 0 &&
+        session_plan_of(session, event->planned.plan_key) != NULL) {
+        return fold_refuse("a plan has the key of another");
+    }
+    if (event->planned.plan_key.size != 0 && session->plan_keys.count == SESSION_PLANS_MOST) {
+        return fb_fail(FB_RESOURCE_EXHAUSTED, "a session knows at most 16,384 plans by key");
+    }
     status = check_keys(session, event->planned.tasks, count);
     if (!fb_is_ok(status)) {
         return status;
@@ -216,6 +223,33 @@ static void plan_task(struct session *session, const struct event_planned_task *
     life_place(session, number);
 }
 
+bool session_plans_room(struct session *session)
+{
+    struct session_plan *plans =
+        realloc(session->plans, (session->plan_keys.room + 1) * sizeof(*plans));
+
+    if (plans == NULL) {
+        return false;
+    }
+    session->plans = plans;
+    return true;
+}
+
+static void keep_plan(struct session *session, const struct event *event)
+{
+    const uint32_t room = session->plan_keys.room;
+    const uint32_t number = names_add(&session->plan_keys, event->planned.plan_key);
+
+    if (number == NAMES_NONE || (session->plan_keys.room != room && !session_plans_room(session))) {
+        session->broken = true;
+        return;
+    }
+    session->plans[number] = (struct session_plan){
+        .first = event->planned.first_task,
+        .items = event->planned.items,
+    };
+}
+
 struct fb_status fold_planned(struct session *session, const struct event *event)
 {
     const size_t count = event->planned.task_count;
@@ -230,6 +264,9 @@ struct fb_status fold_planned(struct session *session, const struct event *event
     }
     for (size_t i = 0; i < count; i++) {
         plan_task(session, &event->planned.tasks[i], event->unix_ms);
+    }
+    if (event->planned.plan_key.size != 0) {
+        keep_plan(session, event);
     }
     fold_links_changed(session, event->planned.links, link_count);
     momentum_earn_many(&session->momentum, MOMENTUM_CREATED, (uint32_t)(count + link_count),

@@ -34,6 +34,9 @@ struct fb_status fold_claimed(struct session *session, const struct event *event
         .lasts_ms = event->claimed.lasts_ms,
     };
     task->implicit = event->claimed.implicit;
+    task->held_by = agent + 1;
+    session->agents[agent].last_task = event->task;
+    session->agents[agent].last_fence = event->claimed.fence;
     session->agents[agent].held++;
     if (!schedule_start(session->schedule, event->task, agent, (uint8_t)task->weight)) {
         session->broken = true;
@@ -42,24 +45,20 @@ struct fb_status fold_claimed(struct session *session, const struct event *event
     return fb_ok;
 }
 
-/* Remembers what is new among the evidence; true if anything is. */
-static bool learn_evidence(struct task *task, struct event_texts evidence)
+/* Keeps what is said to show it; true if any of it is new. */
+static bool learn_evidence(struct session *session, struct task *task, const struct event *event,
+                           struct event_evidence_list evidence)
 {
+    const uint32_t agent = session_agent_of(session, event->actor);
     bool fresh = false;
 
     for (size_t i = 0; i < evidence.count; i++) {
-        const uint64_t hash = fb_hash(evidence.items[i].data, evidence.items[i].size);
-        const uint32_t known =
-            task->evidence_seen < TASK_EVIDENCE ? task->evidence_seen : TASK_EVIDENCE;
-        uint32_t at = 0;
+        const enum task_evidence_news news = task_keep_evidence(task, &evidence.items[i]);
 
-        while (at < known && task->evidence[at] != hash) {
-            at++;
-        }
-        if (at == known) {
-            task->evidence[task->evidence_seen % TASK_EVIDENCE] = hash;
-            task->evidence_seen++;
-            fresh = true;
+        session->broken |= news == TASK_EVIDENCE_NO_MEMORY;
+        fresh |= news == TASK_EVIDENCE_NEW;
+        if (evidence.items[i].kind == EVENT_EVIDENCE_FILE && agent != NAMES_NONE) {
+            session_agent_touches(&session->agents[agent], evidence.items[i].ref);
         }
     }
     return fresh;
@@ -84,7 +83,7 @@ struct fb_status fold_noted(struct session *session, const struct event *event)
     if (task->state != TASK_ACTIVE) {
         return fold_refuse("only an active task takes notes");
     }
-    if (learn_evidence(task, event->noted.evidence)) {
+    if (learn_evidence(session, task, event, event->noted.evidence)) {
         life_earn(session, task, MOMENTUM_NEW_EVIDENCE, 1);
     } else if (event->noted.note.size != 0) {
         life_earn(session, task,
@@ -144,16 +143,18 @@ struct fb_status fold_requeued(struct session *session, const struct event *even
     static const enum task_state from[EVENT_CAUSES] = {
         [EVENT_HANDED_BACK] = TASK_ACTIVE, [EVENT_EXPIRED] = TASK_ACTIVE,
         [EVENT_UNBLOCKED] = TASK_BLOCKED,  [EVENT_RETRIED] = TASK_FAILED,
-        [EVENT_REOPENED] = TASK_COMPLETED,
+        [EVENT_REOPENED] = TASK_COMPLETED, [EVENT_RESTORED] = TASK_CANCELLED,
     };
     struct task *task = &session->tasks[event->task];
     const enum event_cause cause = event->requeued.cause;
+    const bool restored =
+        cause == EVENT_RESTORED && (task->state == TASK_FAILED || task->state == TASK_BLOCKED);
 
-    if (task->state != from[cause]) {
+    if (task->state != from[cause] && !restored) {
         return fold_refuse(
             "a task goes back to the queue for a cause that its state does not allow");
     }
-    if (cause == EVENT_UNBLOCKED && task->blocker != 0) {
+    if ((cause == EVENT_UNBLOCKED || cause == EVENT_RESTORED) && task->blocker != 0) {
         return fold_refuse("a task that waits for a task has no gate to open");
     }
     if (cause == EVENT_UNBLOCKED && task->blocked_by != 0 &&
@@ -187,7 +188,12 @@ struct fb_status fold_finished(struct session *session, const struct event *even
     if (!task_may_become(task->state, ends[outcome])) {
         return fold_refuse("a task ends that is not active, or is cancelled when it has ended");
     }
-    if (outcome != EVENT_CANCELLED &&
+    if (task->state == TASK_QUEUED && outcome == EVENT_COMPLETED &&
+        (event->actor.size != 0 || event->finished.fence != 0 ||
+         !session_chain_is_done(session, event->task))) {
+        return fold_refuse("a task completes of itself whose chain is not done");
+    }
+    if (outcome != EVENT_CANCELLED && task->state != TASK_QUEUED &&
         (event->finished.fence != task->lease.fence ||
          session_agent_of(session, event->actor) != task->lease.agent)) {
         return fold_refuse("a task is finished by another than who holds it");
@@ -198,10 +204,10 @@ struct fb_status fold_finished(struct session *session, const struct event *even
                          .weight = task->weight, .attempt = task->attempt, .phase = task->phase},
                      event->unix_ms - task->lease.since_ms);
     }
-    if (outcome == EVENT_COMPLETED) {
+    if (outcome == EVENT_COMPLETED && event->actor.size != 0) {
         learn_completion(session, event->task, event->unix_ms);
     }
-    (void)learn_evidence(task, event->finished.evidence);
+    (void)learn_evidence(session, task, event, event->finished.evidence);
     life_release(session, task, event->task, event->unix_ms, outcome != EVENT_CANCELLED);
     if (event->finished.summary.size != 0) {
         fold_keep(session, &task->summary, event->finished.summary);
@@ -210,7 +216,7 @@ struct fb_status fold_finished(struct session *session, const struct event *even
         momentum_freeze(&task->momentum, false, session->awake_ms);
     }
     life_move(session, event->task, ends[outcome]);
-    if (outcome == EVENT_COMPLETED) {
+    if (outcome == EVENT_COMPLETED && event->actor.size != 0) {
         life_earn(session, NULL, MOMENTUM_COMPLETION, 1);
     } else if (outcome == EVENT_FAILED) {
         life_earn(session, task, MOMENTUM_SETBACK, 1);

@@ -86,7 +86,7 @@ bool refusal_held(struct decision *d, uint32_t number)
 }
 
 bool refusal_stale(struct decision *d, struct fb_text agent, uint32_t number, uint64_t fence,
-                   struct fb_text note, struct event_texts evidence)
+                   struct fb_text note, struct event_evidence_list evidence)
 {
     const struct event kept = {
         .kind = EVENT_UNATTACHED,
@@ -95,7 +95,8 @@ bool refusal_stale(struct decision *d, struct fb_text agent, uint32_t number, ui
         .unattached = {.fence = fence, .note = note, .evidence = evidence},
     };
 
-    if ((note.size != 0 || evidence.count != 0) && !deciding_emit(d, kept)) {
+    if ((note.size != 0 || evidence.count != 0) &&
+        !deciding_emit_for(d, (struct fb_text){.size = 0}, kept)) {
         return false;
     }
     if (d->session->tasks[number].lease.fence != 0) {

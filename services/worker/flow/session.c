@@ -45,17 +45,6 @@ struct session *session_create(void)
     return session;
 }
 
-static void task_finish(struct task *task)
-{
-    free(task->title);
-    free(task->key);
-    free(task->body);
-    free(task->accept);
-    free(task->gate);
-    free(task->note);
-    free(task->summary);
-}
-
 void session_destroy(struct session *session)
 {
     if (session == NULL) {
@@ -75,11 +64,34 @@ void session_destroy(struct session *session)
     names_finish(&session->agent_names);
     names_finish(&session->caps);
     names_finish(&session->keys);
+    names_finish(&session->plan_keys);
+    recent_finish(&session->recent);
+    free(session->plans);
     free(session->key_tasks);
     free(session->agents);
     free(session->tasks);
     free(session->name);
     free(session);
+}
+
+void session_agent_touches(struct session_agent *agent, struct fb_text path)
+{
+    const uint64_t hash = fb_hash(path.data, path.size);
+
+    if (!session_agent_touched(agent, path)) {
+        agent->paths[agent->paths_seen++ % SESSION_PATHS] = hash;
+    }
+}
+
+bool session_agent_touched(const struct session_agent *agent, struct fb_text path)
+{
+    const uint64_t hash = fb_hash(path.data, path.size);
+    bool touched = false;
+
+    for (uint32_t i = 0; i < SESSION_PATHS && i < agent->paths_seen; i++) {
+        touched |= agent->paths[i] == hash;
+    }
+    return touched;
 }
 
 /* --- looking things up --- */
@@ -94,6 +106,23 @@ uint32_t session_task_of_key(const struct session *session, struct fb_text key)
     const uint32_t number = names_find(&session->keys, key);
 
     return number == NAMES_NONE ? 0 : session->key_tasks[number];
+}
+
+const struct session_plan *session_plan_of(const struct session *session, struct fb_text key)
+{
+    const uint32_t number = names_find(&session->plan_keys, key);
+
+    return number == NAMES_NONE ? NULL : &session->plans[number];
+}
+
+const struct recent_outcome *session_recent(const struct session *session, struct fb_text agent,
+                                            struct fb_text request_id)
+{
+    const uint32_t number = session_agent_of(session, agent);
+
+    return number == NAMES_NONE || request_id.size == 0
+               ? NULL
+               : recent_find(&session->recent, number, request_id);
 }
 
 uint32_t session_agent_of(const struct session *session, struct fb_text name)
@@ -208,6 +237,40 @@ static struct fb_status check(const struct session *session, const struct event 
     return fb_ok;
 }
 
+/* What a mutation that comes again is to be answered with. */
+static void remember(struct session *session, const struct event *event)
+{
+    const uint32_t agent = session_agent_of(session, event->actor);
+    struct recent_outcome *outcome;
+
+    if (event->request_id.size == 0 || agent == NAMES_NONE) {
+        return;
+    }
+    outcome = recent_keep(&session->recent, agent, event->request_id);
+    if (outcome == NULL) {
+        session->broken = true;
+        return;
+    }
+    outcome->command = event->command;
+    if (event->kind == EVENT_PLANNED && outcome->task == 0) {
+        outcome->task = event->planned.first_task;
+        outcome->count = event->planned.items;
+    } else if (event->kind == EVENT_CLAIMED && !event->claimed.implicit) {
+        outcome->task = outcome->task == 0 ? event->task : outcome->task;
+        outcome->fence = outcome->fence == 0 ? event->claimed.fence : outcome->fence;
+        outcome->count++;
+    } else if (outcome->about == 0) {
+        outcome->about = event->kind == EVENT_LINKED && event->linked.link_count != 0
+                             ? event->linked.links[0].task
+                             : event->task;
+    }
+    if (outcome->about != 0) {
+        outcome->rev = session->tasks[outcome->about].rev;
+    } else if (outcome->command == EVENT_COMMAND_NEXT && outcome->task != 0) {
+        outcome->rev = session->tasks[outcome->task].rev;
+    }
+}
+
 struct fb_status session_fold(struct session *session, const struct event *event)
 {
     struct fb_status status = check(session, event);
@@ -244,6 +307,7 @@ struct fb_status session_fold(struct session *session, const struct event *event
     learn_event(session, event);
     if (event->actor.size != 0 && event->kind != EVENT_UNKNOWN) {
         session->agents[session_agent_of(session, event->actor)].heard_ms = event->unix_ms;
+        remember(session, event);
     }
     session->flow_state =
         flow_state_next(session->flow_state, momentum_at(&session->momentum, session->awake_ms), 0);

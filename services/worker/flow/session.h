@@ -29,6 +29,7 @@
 #include "services/worker/flow/heap.h"
 #include "services/worker/flow/names.h"
 #include "services/worker/flow/ranker.h"
+#include "services/worker/flow/recent.h"
 #include "services/worker/flow/schedule.h"
 #include "services/worker/flow/task.h"
 
@@ -38,6 +39,8 @@ enum {
     SESSION_ACTIVE_MOST = 40, /* default of FlowSessionOpened.active_most */
     SESSION_LOAD_MOST = 30,   /* of load_most */
     SESSION_CYCLE_NAMED = 16, /* tasks of a refused cycle that are remembered */
+    SESSION_PLANS_MOST = 16384,
+    SESSION_PATHS = 16, /* of the last evidence of an agent */
 };
 
 struct session_agent {
@@ -45,12 +48,24 @@ struct session_agent {
     uint32_t held_most; /* tasks at once */
     uint32_t held;      /* now; derived */
     int64_t heard_ms;   /* unix time of its last event */
+    bool declared;      /* it said what it is capable of: it wants work */
+    uint32_t last_task; /* that it held; 0: none yet */
+    uint64_t last_fence;
+    uint64_t paths[SESSION_PATHS]; /* hashes of what it named as evidence last, a ring */
+    uint32_t paths_seen;
+};
+
+/* A plan that has a key. */
+struct session_plan {
+    uint32_t first;
+    uint32_t items;
 };
 
 struct session {
     char *name; /* NULL until it was opened */
     uint32_t active_most;
     uint32_t load_most;
+    bool automatic; /* ready work goes to agents with room by itself */
 
     /* time */
     uint64_t events; /* folded so far */
@@ -70,6 +85,9 @@ struct session {
     struct names keys;
     uint32_t *key_tasks; /* by number of the key */
     uint64_t fence;      /* the last one granted */
+    struct names plan_keys;
+    struct session_plan *plans; /* by number of the key */
+    struct recent recent;       /* mutations */
 
     /* how it goes */
     struct momentum momentum;
@@ -87,6 +105,7 @@ struct session {
     uint64_t leaf_weight;   /* sum of w */
     uint64_t leaf_progress; /* sum of w pct */
     uint32_t in_state[TASK_STATES];
+    uint32_t open_chains; /* open tasks with parts of a chain below them */
     uint32_t mark;
     uint32_t cycle[SESSION_CYCLE_NAMED]; /* the last fold was refused for it */
     uint32_t cycle_count;
@@ -112,6 +131,13 @@ const struct task *session_task(const struct session *session, uint32_t task);
 /* The number of the task with a key, or 0. */
 uint32_t session_task_of_key(const struct session *session, struct fb_text key);
 
+/* The plan of a key, or NULL. */
+const struct session_plan *session_plan_of(const struct session *session, struct fb_text key);
+
+/* What became of a mutation that was folded lately, or NULL. */
+const struct recent_outcome *session_recent(const struct session *session, struct fb_text agent,
+                                            struct fb_text request_id);
+
 /* The number of an agent, or NAMES_NONE. */
 uint32_t session_agent_of(const struct session *session, struct fb_text name);
 
@@ -136,6 +162,14 @@ uint32_t session_progress(const struct session *session);
 /* The link as an edge of the graph. */
 struct graph_edge session_edge_of(const struct event_link *link);
 
+/* Whether every part of the task's chain has completed or was cancelled, at least one completed, and
+ * nothing holds it up: it is to complete of itself. */
+bool session_chain_is_done(const struct session *session, uint32_t task);
+
+/* The agent named a file as evidence; whether it did so lately. */
+void session_agent_touches(struct session_agent *agent, struct fb_text path);
+bool session_agent_touched(const struct session_agent *agent, struct fb_text path);
+
 /* A sentence about the first invariant that does not hold, or NULL; O(tasks + links). */
 const char *session_fault(const struct session *session);
 
@@ -147,7 +181,8 @@ bool session_derive(struct session *session, const struct graph_edge *edges, siz
 /* Room for one more task; NULL when there is none. It is counted by the caller. */
 struct task *session_task_room(struct session *session);
 
-/* Makes room for the agents that have names. */
+/* Makes room for the agents, or plans, that have names. */
 bool session_agents_room(struct session *session);
+bool session_plans_room(struct session *session);
 
 #endif

@@ -64,6 +64,7 @@ static const char *task_fault(const struct session *session, uint32_t number)
     const bool ready = session_is_free(task) && task->defer_until_ms <= session->settled_ms;
     uint32_t unmet = 0;
     uint32_t children = 0;
+    uint32_t phases = 0;
 
     for (uint32_t at = graph_first_in(session->graph, number); at != GRAPH_NONE;
          at = graph_next_in(session->graph, at)) {
@@ -71,11 +72,12 @@ static const char *task_fault(const struct session *session, uint32_t number)
 
         unmet += !life_is_met(session, edge);
         children += edge.kind == GRAPH_PARENT;
+        phases += edge.kind == GRAPH_PARENT && session->tasks[edge.before].phase != 0;
         if (edge.kind == GRAPH_PARENT && session->tasks[edge.before].parent != number) {
             return "a child does not know its parent";
         }
     }
-    if (unmet != task->unmet || children != task->children) {
+    if (unmet != task->unmet || children != task->children || phases != task->phases) {
         return "what holds up a task is not what is counted";
     }
     if ((task->state == TASK_ACTIVE) != (task->lease.fence != 0)) {
@@ -152,6 +154,7 @@ const char *session_fault(const struct session *session)
     uint32_t in_state[TASK_STATES] = {0};
     uint64_t weight = 0;
     uint64_t progress = 0;
+    uint32_t chains = 0;
 
     for (uint32_t i = 1; i <= session->task_count; i++) {
         const struct task *task = &session->tasks[i];
@@ -161,6 +164,7 @@ const char *session_fault(const struct session *session)
             return fault;
         }
         in_state[task->state]++;
+        chains += task->phases != 0 && !task_has_ended(task->state);
         if (task->children == 0 && task->state != TASK_CANCELLED) {
             weight += task->weight;
             progress += task->weight * (task->state == TASK_COMPLETED ? 100 : task->percent);
@@ -171,6 +175,9 @@ const char *session_fault(const struct session *session)
     }
     if (weight != session->leaf_weight || progress != session->leaf_progress) {
         return "progress is not what the tasks say";
+    }
+    if (chains != session->open_chains) {
+        return "the open chains are not what is counted";
     }
     if (!(session->momentum.value >= 0 && session->momentum.value <= 1)) {
         return "momentum is out of bounds";

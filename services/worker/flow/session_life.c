@@ -94,6 +94,7 @@ void life_count_edges(struct session *session, uint32_t number)
     struct task *task = &session->tasks[number];
     uint32_t unmet = 0;
     uint32_t children = 0;
+    uint32_t phases = 0;
 
     for (uint32_t at = graph_first_in(session->graph, number); at != GRAPH_NONE;
          at = graph_next_in(session->graph, at)) {
@@ -101,10 +102,16 @@ void life_count_edges(struct session *session, uint32_t number)
 
         unmet += !life_is_met(session, edge);
         children += edge.kind == GRAPH_PARENT;
+        phases += edge.kind == GRAPH_PARENT && session->tasks[edge.before].phase != 0;
     }
     life_count_leaf(session, task, false);
+    if (!task_has_ended(task->state)) {
+        session->open_chains += phases != 0;
+        session->open_chains -= task->phases != 0;
+    }
     task->unmet = unmet;
     task->children = children;
+    task->phases = phases;
     life_count_leaf(session, task, true);
 }
 
@@ -121,6 +128,27 @@ uint32_t session_holds_up(const struct session *session, uint32_t task)
         }
     }
     return lowest;
+}
+
+bool session_chain_is_done(const struct session *session, uint32_t number)
+{
+    const struct task *task = &session->tasks[number];
+    bool completed = false;
+
+    if (task->phases == 0 || !session_is_free(task)) {
+        return false;
+    }
+    for (uint32_t at = graph_first_in(session->graph, number); at != GRAPH_NONE;
+         at = graph_next_in(session->graph, at)) {
+        const struct graph_edge edge = graph_edge_at(session->graph, at);
+        const enum task_state state = session->tasks[edge.before].state;
+
+        if (edge.kind == GRAPH_PARENT && state == TASK_FAILED) {
+            return false;
+        }
+        completed |= edge.kind == GRAPH_PARENT && state == TASK_COMPLETED;
+    }
+    return completed;
 }
 
 /* The lowest task that this one comes after and that was cancelled, or 0. */
@@ -149,6 +177,7 @@ void life_settle_blocked(struct session *session, uint32_t number)
 
     if (task->state == TASK_BLOCKED && task->blocker != 0 &&
         (session->tasks[task->blocker].state == TASK_COMPLETED ||
+         (task->orphaned && session->tasks[task->blocker].state != TASK_CANCELLED) ||
          !graph_has_edge(
              session->graph,
              (struct graph_edge){.before = task->blocker, .after = number, .kind = GRAPH_AFTER}))) {
@@ -161,6 +190,7 @@ void life_settle_blocked(struct session *session, uint32_t number)
     if (cancelled != 0) {
         life_move(session, number, TASK_BLOCKED);
         task->blocker = cancelled;
+        task->orphaned = true;
     }
 }
 
@@ -182,7 +212,7 @@ static void tell_dependents(struct session *session, uint32_t number, enum task_
         session->tasks[number].state = was;
         was_met = life_is_met(session, edge);
         session->tasks[number].state = now;
-        if (met == was_met && now != TASK_CANCELLED) {
+        if (met == was_met && now != TASK_CANCELLED && was != TASK_CANCELLED) {
             continue;
         }
         after->unmet += (uint32_t)was_met;
@@ -214,12 +244,15 @@ void life_move(struct session *session, uint32_t number, enum task_state next)
         task->gate = NULL;
         task->blocker = 0;
         task->blocked_by = 0;
+        task->orphaned = false;
     }
     if (was == TASK_ACTIVE) {
         task->stale_input = false;
     }
     if (task_has_ended(was) != task_has_ended(next)) {
         (void)graph_set_open(session->graph, number, !task_has_ended(next));
+        session->open_chains += task->phases != 0 && task_has_ended(was);
+        session->open_chains -= task->phases != 0 && task_has_ended(next);
     }
     life_place(session, number);
     tell_dependents(session, number, was);

@@ -25,6 +25,33 @@ static void code_lease(struct coder *coder, struct task *task, uint32_t agents)
     coder_bool(coder, &task->implicit);
 }
 
+static void code_evidence(struct coder *coder, struct task *task)
+{
+    uint32_t count = task->evidence_count;
+
+    coder_u32(coder, &count, TASK_EVIDENCE_MOST);
+    if (coder->out == NULL && count != 0) {
+        task->evidence = calloc(count, sizeof(*task->evidence));
+        coder->failed |= task->evidence == NULL;
+    }
+    for (uint32_t i = 0; i < count && !coder->failed; i++) {
+        struct task_evidence *item = &task->evidence[i];
+        uint32_t kind = item->kind;
+
+        task->evidence_count = i + 1;
+        coder_u32(coder, &kind, EVENT_EVIDENCE_KINDS - 1);
+        item->kind = (uint8_t)kind;
+        coder_text(coder, &item->ref, EVENT_EVIDENCE_BYTES);
+        coder_text(coder, &item->host, EVENT_HOST_BYTES);
+        coder_bool(coder, &item->digested);
+        if (item->digested) {
+            coder_bytes(coder, item->sha256, sizeof(item->sha256));
+        }
+        coder_time(coder, &item->size);
+        coder->failed |= item->ref == NULL;
+    }
+}
+
 static void code_task(struct coder *coder, struct session *session, struct task *task)
 {
     uint32_t state = task->state;
@@ -49,13 +76,12 @@ static void code_task(struct coder *coder, struct session *session, struct task 
     coder_bool(coder, &task->stale_input);
     coder_u32(coder, &task->blocker, session->task_count);
     coder_u32(coder, &task->blocked_by, session->agent_names.count);
+    coder_bool(coder, &task->orphaned);
     coder_text(coder, &task->gate, EVENT_REASON_BYTES);
     coder_text(coder, &task->note, EVENT_NOTE_BYTES);
     coder_text(coder, &task->summary, EVENT_SUMMARY_BYTES);
-    coder_u32(coder, &task->evidence_seen, UINT32_MAX);
-    for (uint32_t i = 0; i < TASK_EVIDENCE && i < task->evidence_seen; i++) {
-        coder_u64(coder, &task->evidence[i]);
-    }
+    coder_u32(coder, &task->held_by, session->agent_names.count);
+    code_evidence(coder, task);
     coder_u32(coder, &task->unattached, UINT32_MAX);
     code_momentum(coder, &task->momentum);
     coder->failed |= task->title == NULL || task->weight == 0 || task->attempt == 0;
@@ -69,6 +95,7 @@ static void code_head(struct coder *coder, struct session *session)
     coder_text(coder, &session->name, EVENT_NAME_BYTES);
     coder_u32(coder, &session->active_most, UINT32_MAX);
     coder_u32(coder, &session->load_most, UINT32_MAX);
+    coder_bool(coder, &session->automatic);
     coder_u64(coder, &session->events);
     coder_u64(coder, &session->unknown_events);
     coder_time(coder, &session->last_ms);
@@ -93,6 +120,26 @@ static void code_head(struct coder *coder, struct session *session)
         coder_u64(coder, &agent->caps);
         coder_u32(coder, &agent->held_most, UINT32_MAX);
         coder_time(coder, &agent->heard_ms);
+        coder_bool(coder, &agent->declared);
+        coder_u32(coder, &agent->last_task, SESSION_TASKS_MOST);
+        coder_u64(coder, &agent->last_fence);
+        coder_u32(coder, &agent->paths_seen, UINT32_MAX);
+        for (uint32_t j = 0; j < SESSION_PATHS && j < agent->paths_seen; j++) {
+            coder_u64(coder, &agent->paths[j]);
+        }
+    }
+}
+
+static void code_plans(struct coder *coder, struct session *session)
+{
+    coder_names(coder, &session->plan_keys, SESSION_PLANS_MOST, EVENT_KEY_BYTES);
+    if (coder->failed || (coder->out == NULL && !session_plans_room(session))) {
+        coder->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < session->plan_keys.count; i++) {
+        coder_u32(coder, &session->plans[i].first, SESSION_TASKS_MOST);
+        coder_u32(coder, &session->plans[i].items, UINT32_MAX);
     }
 }
 
@@ -147,6 +194,8 @@ bool snapshot_write(struct session *session, struct fb_buffer *bytes)
     for (uint32_t i = 1; i <= session->task_count; i++) {
         write_links_into(&coder, session, i, edges);
     }
+    code_plans(&coder, session);
+    recent_code(&coder, &session->recent, session->agent_names.count, session->task_count);
     free(edges);
     return !bytes->failed;
 }
@@ -238,6 +287,8 @@ struct fb_status snapshot_read(struct fb_text bytes, struct session **session)
     }
     if (!coder.failed) {
         edges = read_links(&coder, made, &edge_count);
+        code_plans(&coder, made);
+        recent_code(&coder, &made->recent, made->agent_names.count, made->task_count);
         whole = edges != NULL && !coder.failed && coder.at == coder.end &&
                 session_derive(made, edges, edge_count);
     }

@@ -6,6 +6,7 @@
  *
  *     queued -> active -> completed, failed, or back to queued, or blocked, or resting
  *     resting -> active; blocked, failed, completed -> queued; every open state -> cancelled
+ *     queued -> completed, when the parts of its chain have; cancelled -> queued, when taken back
  *
  * Ready is not a state: it is a queued task that nothing holds up any more. Pure values.
  */
@@ -13,10 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "services/worker/flow/event.h"
 #include "services/worker/flow/lease.h"
 #include "services/worker/flow/momentum.h"
 
-enum { TASK_EVIDENCE = 8, TASK_ATTEMPTS_MOST = 3 };
+enum { TASK_EVIDENCE_MOST = 64, TASK_ATTEMPTS_MOST = 3 };
 
 enum task_state {
     TASK_QUEUED,
@@ -27,6 +29,16 @@ enum task_state {
     TASK_FAILED,
     TASK_CANCELLED,
     TASK_STATES
+};
+
+/* What was said to show that it is done; looked at on `host`, not here. */
+struct task_evidence {
+    char *ref;
+    char *host;   /* NULL: does not matter */
+    uint8_t kind; /* enum event_evidence_kind */
+    bool digested;
+    unsigned char sha256[32]; /* if `digested` */
+    int64_t size;
 };
 
 struct task {
@@ -52,28 +64,46 @@ struct task {
     bool implicit;       /* the lease is of an implicit claim */
     bool stale_input;    /* active while something it builds on was reopened */
     uint32_t blocker;    /* blocked: the task; 0: the gate */
-    uint32_t blocked_by; /* blocked by a gate: the agent's number */
+    uint32_t blocked_by; /* blocked by a gate: the agent's number + 1 */
+    bool orphaned;       /* blocked because `blocker` was cancelled */
     char *gate;
     uint32_t parent; /* 0: none */
 
     /* what was said of it */
     char *note; /* the last */
     char *summary;
-    uint64_t evidence[TASK_EVIDENCE]; /* hashes of the last, a ring */
-    uint32_t evidence_seen;
+    struct task_evidence *evidence; /* the last TASK_EVIDENCE_MOST, each kind, ref and host once */
+    uint32_t evidence_count;
+    uint32_t held_by;    /* who held it last: the agent's number + 1; 0: nobody yet */
     uint32_t unattached; /* notes of agents that no longer held it */
     struct momentum momentum;
 
     /* derived from the links; never written down */
     uint32_t children;
-    uint32_t unmet; /* links that hold it up */
-    uint32_t mark;  /* of the last pass that saw it */
+    uint32_t phases; /* children that are parts of a chain */
+    uint32_t unmet;  /* links that hold it up */
+    uint32_t mark;   /* of the last pass that saw it */
 };
 
 bool task_may_become(enum task_state from, enum task_state to);
 
 /* completed, failed or cancelled */
 bool task_has_ended(enum task_state state);
+
+enum task_evidence_news { TASK_EVIDENCE_KNOWN, TASK_EVIDENCE_NEW, TASK_EVIDENCE_NO_MEMORY };
+
+/*
+ * Keeps it, in place of what was said of the same thing before; when there are TASK_EVIDENCE_MOST, the
+ * oldest goes. New is also what has another digest.
+ */
+enum task_evidence_news task_keep_evidence(struct task *task,
+                                           const struct event_evidence *evidence);
+
+/* Whether `accept` demands evidence: it begins with "evidence:". */
+bool task_demands_evidence(const struct task *task);
+
+/* Frees what the task points to. */
+void task_finish(struct task *task);
 
 /* "queued" and so on */
 const char *task_state_name(enum task_state state);

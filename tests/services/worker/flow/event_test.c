@@ -16,6 +16,16 @@ static const struct event_link links[] = {
     {.task = 2, .on = 3, .kind = EVENT_LINK_PARENT, .dropped = true},
 };
 
+static const char digest[] = "0123456789abcdef0123456789abcdef";
+static const struct event_evidence shown[] = {
+    {.kind = EVENT_EVIDENCE_FILE,
+     .ref = {.data = "/src/a.c", .size = 8},
+     .sha256 = {.data = digest, .size = EVENT_SHA256_BYTES},
+     .size = 77,
+     .host = {.data = "here", .size = 4}},
+    {.kind = EVENT_EVIDENCE_COMMAND, .ref = {.data = "make test", .size = 9}},
+};
+
 /* Packs, unpacks and packs again. */
 static void expect_same_bytes(const struct event *event)
 {
@@ -31,6 +41,11 @@ static void expect_same_bytes(const struct event *event)
     assert_int_equal(back.kind, event->kind);
     assert_int_equal(back.task, event->task);
     assert_true(fb_text_equal(back.actor, event->actor));
+    assert_true(fb_text_equal(back.request_id, event->request_id));
+    assert_true(fb_text_equal(back.origin, event->origin));
+    assert_int_equal(back.lamport, event->lamport);
+    assert_int_equal(back.command, event->command);
+    assert_int_equal(back.continues, event->continues);
     assert_true(fb_is_ok(event_pack(&back, &arena, &again)));
     assert_true(fb_text_equal(bytes, again));
     fb_arena_finish(&arena);
@@ -39,6 +54,7 @@ static void expect_same_bytes(const struct event *event)
 static void every_kind_comes_back_as_it_was(void **state)
 {
     const struct event_texts texts = {.items = words, .count = 2};
+    const struct event_evidence_list evidence = {.items = shown, .count = 2};
     const struct event_planned_task task = {
         .title = FB_TEXT("t"),
         .key = FB_TEXT("k"),
@@ -51,18 +67,24 @@ static void every_kind_comes_back_as_it_was(void **state)
         .defer_until_unix_ms = 77,
     };
     const struct event events[] = {
-        {.kind = EVENT_OPENED, .opened = {.name = FB_TEXT("s"), .active_most = 3, .load_most = 4}},
+        {.kind = EVENT_OPENED,
+         .opened = {.name = FB_TEXT("s"), .active_most = 3, .load_most = 4, .automatic = true}},
         {.kind = EVENT_SEEN, .seen = {.caps = texts, .held_most = 2, .declares = true}},
         {.kind = EVENT_PLANNED,
-         .planned =
-             {.first_task = 2, .tasks = &task, .task_count = 1, .links = links, .link_count = 2}},
+         .planned = {.first_task = 2,
+                     .tasks = &task,
+                     .task_count = 1,
+                     .links = links,
+                     .link_count = 2,
+                     .plan_key = FB_TEXT("p"),
+                     .items = 1}},
         {.kind = EVENT_LINKED, .linked = {.links = links, .link_count = 2}},
         {.kind = EVENT_CLAIMED,
          .task = 1,
          .claimed = {.fence = 9, .lasts_ms = 5, .implicit = true}},
         {.kind = EVENT_NOTED,
          .task = 1,
-         .noted = {.note = FB_TEXT("n"), .evidence = texts, .percent = 40}},
+         .noted = {.note = FB_TEXT("n"), .evidence = evidence, .percent = 40}},
         {.kind = EVENT_RESTED, .task = 1},
         {.kind = EVENT_BLOCKED, .task = 1, .blocked = {.gate = FB_TEXT("why?")}},
         {.kind = EVENT_REQUEUED,
@@ -71,13 +93,13 @@ static void every_kind_comes_back_as_it_was(void **state)
         {.kind = EVENT_FINISHED,
          .task = 1,
          .finished =
-             {.outcome = EVENT_FAILED, .fence = 9, .summary = FB_TEXT("s"), .evidence = texts}},
+             {.outcome = EVENT_FAILED, .fence = 9, .summary = FB_TEXT("s"), .evidence = evidence}},
         {.kind = EVENT_EDITED,
          .task = 1,
          .edited = {.fields = EVENT_FIELDS, .title = FB_TEXT("t"), .weight = 2, .priority = 1}},
         {.kind = EVENT_UNATTACHED,
          .task = 1,
-         .unattached = {.fence = 3, .note = FB_TEXT("n"), .evidence = texts}},
+         .unattached = {.fence = 3, .note = FB_TEXT("n"), .evidence = evidence}},
     };
 
     (void)state;
@@ -86,6 +108,12 @@ static void every_kind_comes_back_as_it_was(void **state)
 
         event.unix_ms = 1000 + (int64_t)i;
         event.actor = FB_TEXT("agent");
+        event.request_id = FB_TEXT("r-1");
+        event.command = EVENT_COMMAND_EDIT;
+        event.continues = i % 2 == 0;
+        event.origin = FB_TEXT("elsewhere");
+        event.origin_sequence = 5;
+        event.lamport = 6;
         expect_same_bytes(&event);
     }
 }
@@ -150,9 +178,33 @@ static void what_is_out_of_bounds_is_refused_by_the_name_of_the_field(void **sta
     task.defer_until_unix_ms = INT64_MAX;
     expect_refusal(&event, "defer_until:");
     task.defer_until_unix_ms = 0;
+    event.request_id = (struct fb_text){.data = title, .size = EVENT_REQUEST_BYTES + 1};
+    expect_refusal(&event, "request_id:");
+    event.request_id.size = 1;
     event.unix_ms = -1;
     expect_refusal(&event, "unix_ms:");
     free(title);
+}
+
+static void evidence_is_held_to_its_limits(void **state)
+{
+    struct event_evidence one = shown[0];
+    struct event event = {
+        .kind = EVENT_NOTED, .task = 1, .noted = {.evidence = {.items = &one, .count = 1}}};
+
+    (void)state;
+    assert_true(fb_is_ok(event_check(&event)));
+    one.ref.size = 0;
+    expect_refusal(&event, "evidence:");
+    one = shown[0];
+    one.sha256.size = 31;
+    expect_refusal(&event, "evidence:");
+    one = shown[0];
+    one.size = -1;
+    expect_refusal(&event, "evidence:");
+    one = shown[0];
+    event.noted.evidence.count = EVENT_EVIDENCE + 1;
+    expect_refusal(&event, "evidence:");
 }
 
 static void bytes_that_are_no_event_are_refused(void **state)
@@ -176,8 +228,11 @@ static void kinds_have_the_numbers_of_their_fields(void **state)
     assert_int_equal(EVENT_OPENED, FLOWBALANCER__V1__FLOW_EVENT__KIND_OPENED);
     assert_int_equal(EVENT_UNATTACHED, FLOWBALANCER__V1__FLOW_EVENT__KIND_UNATTACHED);
     assert_int_equal(EVENT_LINK_DUP, FLOWBALANCER__V1__FLOW_LINK_KIND__FLOW_LINK_KIND_DUP);
-    assert_int_equal(EVENT_REOPENED,
-                     FLOWBALANCER__V1__FLOW_REQUEUE_CAUSE__FLOW_REQUEUE_CAUSE_REOPENED);
+    assert_int_equal(EVENT_RESTORED,
+                     FLOWBALANCER__V1__FLOW_REQUEUE_CAUSE__FLOW_REQUEUE_CAUSE_RESTORED);
+    assert_int_equal(EVENT_COMMAND_UNDO, FLOWBALANCER__V1__FLOW_COMMAND__FLOW_COMMAND_UNDO);
+    assert_int_equal(EVENT_EVIDENCE_OTHER,
+                     FLOWBALANCER__V1__FLOW_EVIDENCE_KIND__FLOW_EVIDENCE_KIND_OTHER);
     assert_int_equal(EVENT_CANCELLED, FLOWBALANCER__V1__FLOW_OUTCOME__FLOW_OUTCOME_CANCELLED);
 }
 
@@ -187,6 +242,7 @@ int main(void)
         cmocka_unit_test(every_kind_comes_back_as_it_was),
         cmocka_unit_test(a_kind_of_a_later_version_is_kept_byte_for_byte),
         cmocka_unit_test(what_is_out_of_bounds_is_refused_by_the_name_of_the_field),
+        cmocka_unit_test(evidence_is_held_to_its_limits),
         cmocka_unit_test(bytes_that_are_no_event_are_refused),
         cmocka_unit_test(kinds_have_the_numbers_of_their_fields),
     };

@@ -328,10 +328,32 @@ static struct event_link any_link(unsigned short seed[3], uint32_t tasks)
     };
 }
 
+/* Up to 3, some with a digest; good until the next. */
+static struct event_evidence_list any_evidence(unsigned short seed[3])
+{
+    static const char *const refs[] = {"/a", "/b", "make", "0a1b2c", "https://x"};
+    static char digests[3][EVENT_SHA256_BYTES];
+    static struct event_evidence items[3];
+    struct event_evidence_list list = {.items = items, .count = below(seed, 4)};
+
+    for (size_t i = 0; i < list.count; i++) {
+        memset(digests[i], (int)below(seed, 3), sizeof(digests[i]));
+        items[i] = (struct event_evidence){
+            .kind = (enum event_evidence_kind)below(seed, EVENT_EVIDENCE_KINDS),
+            .ref = text_of(refs[below(seed, 5)]),
+            .sha256 = {.data = digests[i], .size = below(seed, 2) * EVENT_SHA256_BYTES},
+            .size = below(seed, 100),
+            .host = text_of(below(seed, 2) == 0 ? "" : "here"),
+        };
+    }
+    return list;
+}
+
 /* An event that often may happen and often may not. The lists must outlive it. */
 static struct event any_event(const struct session *session, unsigned short seed[3],
                               struct event_planned_task *planned, struct event_link *links)
 {
+    static const char *const requests[] = {"", "r1", "r2", "r3", "r4", "r5"};
     static const char *const agents[] = {"", "a", "b", "c"};
     static const struct fb_text texts[] = {
         {.data = "one", .size = 3}, {.data = "two", .size = 3}, {.data = "three", .size = 5}};
@@ -341,6 +363,8 @@ static struct event any_event(const struct session *session, unsigned short seed
         .kind = (enum event_kind)(EVENT_SEEN + (int)below(seed, EVENT_UNATTACHED - EVENT_SEEN + 1)),
         .unix_ms = session->last_ms + (below(seed, 50) == 0 ? 300 * MINUTE_MS : below(seed, 90000)),
         .actor = text_of(agents[below(seed, 4)]),
+        .request_id = text_of(requests[below(seed, 6)]),
+        .command = (enum event_command)below(seed, EVENT_COMMANDS),
     };
     const struct event_texts some = {.items = texts, .count = below(seed, 4)};
 
@@ -373,6 +397,8 @@ static struct event any_event(const struct session *session, unsigned short seed
         event.planned.task_count = 1 + below(seed, 3);
         event.planned.links = links;
         event.planned.link_count = below(seed, 4);
+        event.planned.plan_key = text_of(requests[below(seed, 6)]);
+        event.planned.items = 1;
         break;
     case EVENT_LINKED:
         links[0] = any_link(seed, session->task_count);
@@ -387,7 +413,7 @@ static struct event any_event(const struct session *session, unsigned short seed
         break;
     case EVENT_NOTED:
         event.noted.note = texts[below(seed, 3)];
-        event.noted.evidence = some;
+        event.noted.evidence = any_evidence(seed);
         event.noted.percent = below(seed, 101);
         break;
     case EVENT_BLOCKED:
@@ -402,7 +428,7 @@ static struct event any_event(const struct session *session, unsigned short seed
     case EVENT_FINISHED:
         event.finished.outcome = (enum event_outcome)(1 + below(seed, 16) % 3);
         event.finished.summary = texts[0];
-        event.finished.evidence = some;
+        event.finished.evidence = any_evidence(seed);
         if (now != NULL && now->lease.fence != 0 && below(seed, 8) != 0) {
             event.finished.fence = now->lease.fence;
             event.actor = session->agent_names.texts[now->lease.agent];
