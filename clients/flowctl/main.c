@@ -17,9 +17,28 @@
 
 /* In the order of --help. */
 static const struct command *const commands[] = {
-    &command_up,     &command_down,   &command_status,      &command_health,
-    &command_doctor, &command_import, &command_tools_ls,    &command_tools_call,
-    &command_calls,  &command_drain,  &command_store_check, &command_store_backup,
+    &command_up,
+    &command_down,
+    &command_status,
+    &command_health,
+    &command_doctor,
+    &command_import,
+    &command_tools_ls,
+    &command_tools_call,
+    &command_sessions_ls,
+    &command_sessions_show,
+    &command_sessions_find,
+    &command_sessions_watch,
+    &command_sessions_top,
+    &command_sessions_graph,
+    &command_sessions_export,
+    &command_sessions_import,
+    &command_sessions_merge,
+    &command_sessions_undo,
+    &command_calls,
+    &command_drain,
+    &command_store_check,
+    &command_store_backup,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]), NAMES_MOST = 2 * COMMANDS };

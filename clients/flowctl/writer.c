@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 
 #include "clients/flowctl/terminal.h"
 
@@ -63,6 +64,16 @@ void writer_uint(struct writer *writer, uint64_t value)
 {
     begin_value(writer);
     fb_buffer_printf(&writer->text, "%" PRIu64, value);
+}
+
+void writer_double(struct writer *writer, double value)
+{
+    if (!isfinite(value)) {
+        writer_raw(writer, FB_TEXT("null"));
+        return;
+    }
+    begin_value(writer);
+    fb_buffer_printf(&writer->text, "%.6g", value);
 }
 
 void writer_bool(struct writer *writer, bool value)

@@ -38,6 +38,7 @@ void writer_string(struct writer *writer, const char *value); /* NULL is null */
 void writer_text(struct writer *writer, struct fb_text value);
 void writer_int(struct writer *writer, int64_t value);
 void writer_uint(struct writer *writer, uint64_t value);
+void writer_double(struct writer *writer, double value); /* what is no number is null */
 void writer_bool(struct writer *writer, bool value);
 
 /* JSON text as it is, checked by the caller; empty is null. */
