@@ -10,6 +10,7 @@
  * (limits.h), so engines only assert them.
  */
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ enum engine_op_kind {
     ENGINE_RENEW,
     ENGINE_RELEASE,
     ENGINE_APPEND,
+    ENGINE_PUT_PROJECTION,
     ENGINE_PUT_SNAPSHOT,
     ENGINE_DELETE_SESSION,
     ENGINE_PUT_BLOB,
@@ -34,6 +36,7 @@ enum engine_op_kind {
     ENGINE_READ_SNAPSHOT,
     ENGINE_READ_EVENTS,
     ENGINE_LIST_SESSIONS,
+    ENGINE_SEARCH_TASKS,
     ENGINE_READ_BLOB,
     ENGINE_READ_CATALOGUE,
     ENGINE_READ_RESULT,
@@ -76,6 +79,8 @@ struct engine_session {
     const char *owner;             /* "" after a release */
     int64_t lease_expires_unix_ms; /* 0 after a release */
     int64_t payload_bytes;
+    int64_t projection_sequence; /* queries show it as it was after this event */
+    struct engine_bytes line;    /* what its projection says of it; empty where nothing */
 };
 
 /*
@@ -140,6 +145,33 @@ struct engine_event {
     struct engine_bytes payload;
 };
 
+/* A task as queries see it. */
+struct engine_task {
+    uint32_t number; /* below 1 << ENGINE_TASK_BITS */
+    uint32_t state;  /* 0 to 31 */
+    uint32_t weight;
+    uint32_t priority;
+    uint32_t percent;
+    uint32_t parent;
+    const char *agent; /* "" for none */
+    int64_t updated_unix_ms;
+    bool has_texts; /* in a projection: the texts below take the place of those before */
+    const char *key;
+    const char *title;
+    const char *body; /* not answered */
+};
+
+enum { ENGINE_TASK_BITS = 20 };
+
+/* A change of what queries see of a session. */
+struct engine_projection {
+    int64_t sequence;         /* is shown up to here; less than before changes nothing */
+    bool has_line;            /* `line` takes the place of the one before */
+    struct engine_bytes line; /* not interpreted */
+    const struct engine_task *tasks;
+    size_t task_count;
+};
+
 /*
  * ABORTED `stale-epoch` or `wrong-sequence` (last_sequence is then where the session is),
  * ALREADY_EXISTS for a request id with other events, NOT_FOUND.
@@ -151,13 +183,25 @@ struct engine_append {
     int64_t epoch;
     int64_t expected_sequence;
     const char *request_id;
-    const struct engine_event *events; /* kind and payload are read */
-    size_t event_count;                /* at least 1 */
+    const struct engine_event *events;          /* kind and payload are read */
+    size_t event_count;                         /* at least 1 */
+    const struct engine_projection *projection; /* NULL for none; not beyond these events */
     /* answered */
     int64_t first_sequence;
     int64_t last_sequence;
     int64_t unix_ms;
     bool repeated;
+};
+
+/* ABORTED `stale-epoch` or `wrong-sequence` (last_sequence is then where the session is), NOT_FOUND. */
+struct engine_put_projection {
+    struct engine_op op;
+    /* asked */
+    const char *session_id;
+    int64_t epoch;
+    struct engine_projection projection;
+    /* answered */
+    int64_t last_sequence;
 };
 
 /*
@@ -221,19 +265,83 @@ struct engine_read_events {
     int64_t last_sequence; /* of the session */
 };
 
+enum engine_session_order {
+    ENGINE_BY_NAME,    /* then by id */
+    ENGINE_BY_UPDATED, /* the latest first, then by id */
+};
+
 struct engine_list_sessions {
     struct engine_op op;
-    /* asked: those after (after_name, after_id) whose names begin with name_prefix */
+    /* asked: those after after_id, with its after_name or after_updated, that are as is said */
     const char *scope;
     const char *name_prefix;
-    const char *after_name; /* NULL for the beginning */
-    const char *after_id;
+    int64_t updated_since_unix_ms;
+    enum engine_session_order order;
+    const char *after_id; /* NULL for the beginning */
+    const char *after_name;
+    int64_t after_updated_unix_ms;
     size_t most;
-    /* answered, by name and id */
+    /* answered, in order */
     struct engine_session *sessions;
     size_t session_count;
     bool more; /* there are further ones */
 };
+
+/* --- tasks --- */
+
+enum engine_task_order {
+    ENGINE_TASKS_BY_RANK, /* needs a match */
+    ENGINE_TASKS_BY_UPDATED,
+    ENGINE_TASKS_BY_PRIORITY,
+};
+
+/* Where a task is in an order: by `first`, `second` and `id`, the least first. */
+struct engine_place {
+    double first;
+    double second;
+    int64_t id; /* the session's key << ENGINE_TASK_BITS | number */
+};
+
+struct engine_found {
+    struct engine_task task; /* with key and title */
+    const char *session_id;
+    const char *session_name;
+    const char *snippet; /* "" where none was asked for */
+    struct engine_place place;
+};
+
+/* NOT_FOUND: the session asked for is not in the scope. */
+struct engine_search_tasks {
+    struct engine_op op;
+    /* asked: the tasks after `after` that are as is said */
+    const char *scope;
+    const char *session_id; /* "" for any */
+    const char *session_name_prefix;
+    const char *match; /* of search_text.h; NULL for any text */
+    uint32_t states;   /* one bit for each; 0 for any */
+    const char *agent; /* "" for any */
+    const char *key_prefix;
+    int64_t priority_least;
+    int64_t priority_below;
+    int64_t weight_least;
+    int64_t weight_most;
+    int64_t updated_since_unix_ms;
+    enum engine_task_order order;
+    struct engine_place after; /* ENGINE_PLACE_BEGIN for the beginning */
+    size_t most;
+    bool snippets;
+    bool last; /* no more will be asked: tell which sessions are behind, as also at the end */
+    /* answered, in order */
+    struct engine_found *found;
+    size_t found_count;
+    bool more;
+    const char **behind; /* ids of sessions whose events are ahead of their projection */
+    size_t behind_count; /* up to ENGINE_BEHIND_MOST */
+};
+
+#define ENGINE_PLACE_BEGIN ((struct engine_place){.first = -INFINITY})
+
+enum { ENGINE_BEHIND_MOST = 100 };
 
 /* --- blobs --- */
 

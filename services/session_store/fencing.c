@@ -75,6 +75,19 @@ struct fencing_decision fencing_append(const struct fencing_facts *facts, int64_
     return fencing_go;
 }
 
+struct fencing_decision fencing_projection(const struct fencing_facts *facts, int64_t epoch,
+                                           int64_t sequence)
+{
+    if (facts->epoch != epoch) {
+        return fencing_stale();
+    }
+    if (sequence > facts->last_sequence) {
+        return fencing_refuse(FB_ABORTED, "projection.sequence: is beyond the last event",
+                              "wrong-sequence");
+    }
+    return fencing_go;
+}
+
 struct fencing_decision fencing_snapshot(const struct fencing_facts *facts, int64_t epoch,
                                          int64_t sequence, int64_t snapshot_sequence)
 {

@@ -73,6 +73,13 @@ struct fencing_decision fencing_append(const struct fencing_facts *facts, int64_
 struct fencing_decision fencing_snapshot(const struct fencing_facts *facts, int64_t epoch,
                                          int64_t sequence, int64_t snapshot_sequence);
 
+/*
+ * Is a projection up to `sequence` taken? Refused with ABORTED `stale-epoch`, or `wrong-sequence` beyond
+ * the last event.
+ */
+struct fencing_decision fencing_projection(const struct fencing_facts *facts, int64_t epoch,
+                                           int64_t sequence);
+
 /* The time to stamp: now, but never before the last event's. */
 int64_t fencing_stamp(const struct fencing_facts *facts, int64_t now_unix_ms);
 

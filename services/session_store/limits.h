@@ -33,6 +33,7 @@ enum {
     LIMIT_TASK_SCALE = 1000, /* of weights and priorities */
     LIMIT_CODES = 32,        /* of states and alarms */
     LIMIT_SEARCH_BYTES = 1024,
+    LIMIT_SEARCH_WORDS = 64,
     LIMIT_FOUND = 10000,
     LIMIT_FOUND_FALLBACK = 50,
     LIMIT_BLOB_BYTES = 16 << 20,

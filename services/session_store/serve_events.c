@@ -75,11 +75,31 @@ static struct fb_status check_events(struct fb_arena *arena,
                : status;
 }
 
+/* What the request projects, if anything: `*projection` is NULL otherwise. */
+static struct fb_status append_projection(struct fb_arena *arena,
+                                          const Flowbalancer__V1__AppendEventsRequest *request,
+                                          struct engine_projection **projection, size_t *bytes)
+{
+    int64_t room = INT64_MAX - request->expected_sequence;
+    int64_t count = (int64_t)request->n_events < room ? (int64_t)request->n_events : room;
+
+    if (request->projection == NULL || request->expected_sequence < 0) {
+        return fb_ok;
+    }
+    *projection = fb_arena_zalloc(arena, 1, sizeof(**projection));
+    if (*projection == NULL) {
+        return fb_fail(FB_RESOURCE_EXHAUSTED, "the store is out of memory");
+    }
+    return projection_of(arena, request->projection, request->expected_sequence + count,
+                         *projection, bytes);
+}
+
 void serve_append_events(struct fb_call *call, const ProtobufCMessage *message)
 {
     const Flowbalancer__V1__AppendEventsRequest *request =
         (const Flowbalancer__V1__AppendEventsRequest *)message;
     struct fb_arena *arena = fb_call_arena(call);
+    struct engine_projection *projection = NULL;
     struct engine_event *events;
     struct asked *asked;
     size_t bytes = 512;
@@ -88,7 +108,8 @@ void serve_append_events(struct fb_call *call, const ProtobufCMessage *message)
             call, limits_id(arena, "session_id", request->session_id),
             limits_number(arena, "epoch", request->epoch, 1, INT64_MAX),
             limits_number(arena, "expected_sequence", request->expected_sequence, 0, INT64_MAX),
-            limits_id(arena, "request_id", request->request_id), check_events(arena, request))) {
+            limits_id(arena, "request_id", request->request_id), check_events(arena, request),
+            append_projection(arena, request, &projection, &bytes))) {
         return;
     }
     asked = asked_create(call, sizeof(*asked), answer_append);
@@ -111,6 +132,7 @@ void serve_append_events(struct fb_call *call, const ProtobufCMessage *message)
     asked->append.request_id = request->request_id;
     asked->append.events = events;
     asked->append.event_count = request->n_events;
+    asked->append.projection = projection;
     asked_submit(asked, ENGINE_APPEND, bytes);
 }
 

@@ -114,7 +114,7 @@ static void load_took_session(struct load *load)
         load->snapshot_sequence = read->session.snapshot_sequence;
         load->sent_sequence = load->snapshot_sequence;
     }
-    session_info_of(&read->session, &info);
+    session_info_of(&read->session, &load->stream.asked.op.arena, &info);
     response.part_case = FLOWBALANCER__V1__LOAD_SESSION_RESPONSE__PART_SESSION;
     response.session = &info;
     stream_send(&load->stream, &response.base);

@@ -1,14 +1,19 @@
 #include "services/session_store/serving.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/rand.h>
 
 #include "runtime/base/text.h"
+#include "runtime/rpc/message.h"
 
-void session_info_of(const struct engine_session *session, Flowbalancer__V1__SessionInfo *info)
+void session_info_of(const struct engine_session *session, struct fb_arena *arena,
+                     Flowbalancer__V1__SessionInfo *info)
 {
+    ProtobufCMessage *line;
+
     flowbalancer__v1__session_info__init(info);
     /* protobuf-c has no word for borrowed text; packing only reads it. */
     info->session_id = (char *)(uintptr_t)session->id;
@@ -22,6 +27,13 @@ void session_info_of(const struct engine_session *session, Flowbalancer__V1__Ses
     info->owner = (char *)(uintptr_t)session->owner;
     info->lease_expires_unix_ms = session->lease_expires_unix_ms;
     info->payload_bytes = session->payload_bytes;
+    info->projection_sequence = session->projection_sequence;
+    /* A line that cannot be read is none: it can be had anew, and the session is not the worse for it. */
+    if (session->line.size > 0 &&
+        fb_is_ok(fb_message_unpack(&flowbalancer__v1__session_line__descriptor, session->line.data,
+                                   session->line.size, 0, arena, &line))) {
+        info->line = (Flowbalancer__V1__SessionLine *)line;
+    }
 }
 
 /* --- AcquireSession --- */
@@ -225,13 +237,16 @@ void serve_release_session(struct fb_call *call, const ProtobufCMessage *message
 /* --- ListSessions --- */
 
 /*
- * A page token is the id and the name of the last session, as hex so that it is one word: the id has
- * no space, so the first one ends it.
+ * A page token is the id of the last session and what the order goes by, its name or its time, as hex so
+ * that it is one word: the id has no space, so the first one ends it.
  */
-static char *token_of(struct fb_arena *arena, const struct engine_session *last)
+static char *token_of(struct fb_arena *arena, const struct engine_session *last,
+                      enum engine_session_order order)
 {
     static const char digits[] = "0123456789abcdef";
-    char *text = fb_arena_printf(arena, "%s %s", last->id, last->name);
+    char *text = order == ENGINE_BY_UPDATED
+                     ? fb_arena_printf(arena, "%s %lld", last->id, (long long)last->updated_unix_ms)
+                     : fb_arena_printf(arena, "%s %s", last->id, last->name);
     size_t size = text != NULL ? strlen(text) : 0;
     char *token = fb_arena_alloc(arena, 2 * size + 1);
 
@@ -252,6 +267,18 @@ static int hex_value(char digit)
         return digit - '0';
     }
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* A number of up to 18 digits and nothing else. */
+static bool time_read(const char *text, int64_t *unix_ms)
+{
+    size_t size = strspn(text, "0123456789");
+
+    if (size < 1 || size > 18 || text[size] != '\0') {
+        return false;
+    }
+    *unix_ms = strtoll(text, NULL, 10);
+    return true;
 }
 
 /* Undoes token_of; false for what it did not make. */
@@ -280,7 +307,7 @@ static bool token_read(struct fb_arena *arena, const char *token, struct engine_
     *space = '\0';
     list->after_id = text;
     list->after_name = space + 1;
-    return true;
+    return list->order != ENGINE_BY_UPDATED || time_read(space + 1, &list->after_updated_unix_ms);
 }
 
 static void answer_list(struct asked *asked)
@@ -299,7 +326,7 @@ static void answer_list(struct asked *asked)
     infos = fb_arena_zalloc(arena, count + 1, sizeof(*infos));
     response.sessions = fb_arena_zalloc(arena, count + 1, sizeof(*response.sessions));
     if (list->more) {
-        response.next_page_token = token_of(arena, &list->sessions[count - 1]);
+        response.next_page_token = token_of(arena, &list->sessions[count - 1], list->order);
     }
     if (infos == NULL || response.sessions == NULL || response.next_page_token == NULL) {
         asked->op.status = fb_fail(FB_RESOURCE_EXHAUSTED, "the store is out of memory");
@@ -307,11 +334,17 @@ static void answer_list(struct asked *asked)
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        session_info_of(&list->sessions[i], &infos[i]);
+        session_info_of(&list->sessions[i], arena, &infos[i]);
         response.sessions[i] = &infos[i];
     }
     response.n_sessions = count;
     asked_reply(asked, &response.base);
+}
+
+static struct fb_status check_order(struct fb_arena *arena, Flowbalancer__V1__SessionOrder order)
+{
+    return limits_number(arena, "order", (int64_t)order, 0,
+                         FLOWBALANCER__V1__SESSION_ORDER__SESSION_ORDER_UPDATED);
 }
 
 void serve_list_sessions(struct fb_call *call, const ProtobufCMessage *message)
@@ -323,7 +356,10 @@ void serve_list_sessions(struct fb_call *call, const ProtobufCMessage *message)
 
     if (!request_is_good(call, limits_scope(arena, "scope", request->scope),
                          limits_text(arena, "name_prefix", request->name_prefix, LIMIT_NAME_BYTES),
-                         limits_number(arena, "page_size", request->page_size, 0, LIMIT_PAGE))) {
+                         limits_number(arena, "page_size", request->page_size, 0, LIMIT_PAGE),
+                         limits_number(arena, "updated_since_unix_ms",
+                                       request->updated_since_unix_ms, 0, INT64_MAX),
+                         check_order(arena, request->order))) {
         return;
     }
     asked = asked_create(call, sizeof(*asked), answer_list);
@@ -332,6 +368,10 @@ void serve_list_sessions(struct fb_call *call, const ProtobufCMessage *message)
     }
     asked->list_sessions.scope = request->scope;
     asked->list_sessions.name_prefix = request->name_prefix;
+    asked->list_sessions.updated_since_unix_ms = request->updated_since_unix_ms;
+    asked->list_sessions.order =
+        request->order == FLOWBALANCER__V1__SESSION_ORDER__SESSION_ORDER_UPDATED ? ENGINE_BY_UPDATED
+                                                                                 : ENGINE_BY_NAME;
     asked->list_sessions.most = request->page_size != 0 ? request->page_size : LIMIT_PAGE_FALLBACK;
     if (request->page_token[0] != '\0' &&
         !token_read(arena, request->page_token, &asked->list_sessions)) {

@@ -27,6 +27,7 @@ struct asked {
         struct engine_renew renew;
         struct engine_release release;
         struct engine_append append;
+        struct engine_put_projection put_projection;
         struct engine_put_snapshot put_snapshot;
         struct engine_delete_session delete_session;
         struct engine_put_blob put_blob;
@@ -36,6 +37,7 @@ struct asked {
         struct engine_read_snapshot read_snapshot;
         struct engine_read_events read_events;
         struct engine_list_sessions list_sessions;
+        struct engine_search_tasks search_tasks;
         struct engine_read_blob read_blob;
         struct engine_read_catalogue read_catalogue;
         struct engine_read_result read_result;
@@ -80,8 +82,16 @@ void add_number_trailer(struct fb_call *call, const char *key, int64_t number);
                   sizeof((const struct fb_status[]){__VA_ARGS__}) / sizeof(struct fb_status))
 bool checks_passed(struct fb_call *call, const struct fb_status *checks, size_t count);
 
-/* How a session is said. */
-void session_info_of(const struct engine_session *session, Flowbalancer__V1__SessionInfo *info);
+/* How a session is said; what has to be made for it is in the arena. */
+void session_info_of(const struct engine_session *session, struct fb_arena *arena,
+                     Flowbalancer__V1__SessionInfo *info);
+
+/*
+ * A projection as the engine takes it, in the arena, and in `*bytes` what it holds on to. Not FB_OK when
+ * a field is not as it may be, or without memory. `most` is the last event that it may show.
+ */
+struct fb_status projection_of(struct fb_arena *arena, const Flowbalancer__V1__Projection *message,
+                               int64_t most, struct engine_projection *projection, size_t *bytes);
 
 /* Bytes of a message as the engine takes them, and back. */
 struct engine_bytes bytes_in(ProtobufCBinaryData data);
@@ -136,6 +146,12 @@ fb_handler_fn serve_delete_session;
 /* serve_events.c */
 fb_handler_fn serve_append_events;
 fb_handler_fn serve_put_snapshot;
+
+/* serve_projection.c */
+fb_handler_fn serve_put_projection;
+
+/* serve_search.c */
+fb_handler_fn serve_search_tasks;
 
 /* serve_load.c */
 fb_handler_fn serve_load_session;

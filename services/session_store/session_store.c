@@ -38,10 +38,12 @@ static const struct fb_method methods[] = {
     {"LoadSession", FB_SERVER_STREAM, serve_load_session, false},
     {"PutBlob", FB_UNARY, serve_put_blob, false},
     {"PutCatalogueEntry", FB_UNARY, serve_put_catalogue_entry, false},
+    {"PutProjection", FB_UNARY, serve_put_projection, false},
     {"PutResult", FB_UNARY, serve_put_result, false},
     {"PutSnapshot", FB_UNARY, serve_put_snapshot, false},
     {"ReleaseSession", FB_UNARY, serve_release_session, false},
     {"RenewSessions", FB_UNARY, serve_renew_sessions, false},
+    {"SearchTasks", FB_SERVER_STREAM, serve_search_tasks, false},
     {"WatchCatalogue", FB_SERVER_STREAM, serve_watch_catalogue, false},
     {"WatchSession", FB_SERVER_STREAM, serve_watch_session, false},
 };

@@ -3,13 +3,38 @@
 /* In the order in which sessions.c reads them. */
 #define SESSION_COLUMNS                                                                          \
     "key, id, scope, name, created_unix_ms, updated_unix_ms, last_sequence, snapshot_sequence, " \
-    "epoch, owner, lease_expires_unix_ms, payload_bytes, appends, snapshot_bytes"
+    "epoch, owner, lease_expires_unix_ms, payload_bytes, appends, snapshot_bytes, "              \
+    "projection_sequence, line"
 
 /* In the order in which database_body reads them. */
 #define BODY_COLUMNS "codec, raw_bytes, digest, body"
 
 #define CATALOGUE_COLUMNS \
     "server, config_digest, kind, fetched_unix_ms, ttl_ms, version, " BODY_COLUMNS
+
+/*
+ * TASK_LIST and TASK_SEARCH: their common parts. First the ids in order, cut to the page, and only of
+ * those the rest. $1 is the order (enum engine_task_order), the last parameter
+ * the page.
+ */
+#define FOUND_BEGIN                                                                               \
+    "SELECT first, second, found.id, session.id, session.name, state, weight, priority, percent," \
+    " parent, agent, task.updated_unix_ms, COALESCE(key_, ''), COALESCE(title, '') FROM (SELECT"
+#define FOUND_SECOND \
+    " CASE $1 WHEN 2 THEN -task.updated_unix_ms ELSE 0 END AS second, task.id AS id"
+#define FOUND_FILTER                                                                     \
+    " WHERE session.scope = $2 AND ($3 = '' OR session.id = $3)"                         \
+    " AND substr(session.name, 1, length($4)) = $4"                                      \
+    " AND ($5 = 0 OR $5 >> task.state & 1) AND ($6 = '' OR task.agent = $6)"             \
+    " AND task.priority >= $7 AND task.priority < $8 AND task.weight BETWEEN $9 AND $10" \
+    " AND task.updated_unix_ms >= $11 AND ($12 = '' OR EXISTS (SELECT 1 FROM task_text"  \
+    " WHERE task_text.id = task.id AND substr(task_text.key, 1, length($12)) = $12))"    \
+    " AND (first, second, task.id) > ($13, $14, $15)"
+#define FOUND_END(page)                                                                         \
+    " ORDER BY first, second, task.id LIMIT " page ") AS found JOIN task ON task.id = found.id" \
+    " JOIN session ON session.key = found.id >> 20"                                             \
+    " LEFT JOIN (SELECT id, key AS key_, title FROM task_text) AS said ON said.id = found.id"   \
+    " ORDER BY first, second, found.id"
 
 const char *const statements[STATEMENT_COUNT] = {
     [TRANSACTION_READ] = "BEGIN DEFERRED",
@@ -25,14 +50,59 @@ const char *const statements[STATEMENT_COUNT] = {
     [SESSION_OWN] = "UPDATE session SET epoch = $1, owner = $2, lease_expires_unix_ms = $3"
                     " WHERE key = $4",
     [SESSION_ADVANCE] = "UPDATE session SET last_sequence = $1, updated_unix_ms = $2,"
-                        " payload_bytes = payload_bytes + $3, appends = appends + 1"
-                        " WHERE key = $4",
+                        " payload_bytes = payload_bytes + $3, appends = appends + 1,"
+                        " projection_sequence = MAX(projection_sequence, $4), line = $5"
+                        " WHERE key = $6",
+    [SESSION_PROJECT] = "UPDATE session SET projection_sequence = MAX(projection_sequence, $1),"
+                        " line = $2 WHERE key = $3",
     [SESSION_SNAPSHOT] = "UPDATE session SET snapshot_sequence = $1, snapshot_bytes = $2"
                          " WHERE key = $3",
     [SESSION_DELETE] = "DELETE FROM session WHERE key = $1",
     [SESSION_LIST] = "SELECT " SESSION_COLUMNS " FROM session"
-                     " WHERE scope = $1 AND (name, id) > ($2, $3) ORDER BY name, id LIMIT $4",
+                     " WHERE scope = $1 AND (name, id) > ($2, $3) AND updated_unix_ms >= $4"
+                     " ORDER BY name, id LIMIT $5",
+    [SESSION_LIST_UPDATED] = "SELECT " SESSION_COLUMNS " FROM session"
+                             " WHERE scope = $1 AND (-updated_unix_ms, id) > ($2, $3)"
+                             " AND updated_unix_ms >= $4 AND substr(name, 1, length($5)) = $5"
+                             " ORDER BY -updated_unix_ms, id LIMIT $6",
+    [SESSION_BEHIND] = "SELECT id FROM session WHERE scope = $1 AND ($2 = '' OR id = $2)"
+                       " AND substr(name, 1, length($3)) = $3"
+                       " AND projection_sequence < last_sequence ORDER BY key LIMIT $4",
     [SESSION_ALL] = "SELECT " SESSION_COLUMNS " FROM session ORDER BY key",
+
+    [TASK_PUT] = "INSERT INTO task (id, state, weight, priority, percent, parent, agent,"
+                 " updated_unix_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+                 " ON CONFLICT (id) DO UPDATE SET state = excluded.state,"
+                 " weight = excluded.weight, priority = excluded.priority,"
+                 " percent = excluded.percent, parent = excluded.parent, agent = excluded.agent,"
+                 " updated_unix_ms = excluded.updated_unix_ms",
+    [TASK_LIST] = FOUND_BEGIN
+    " CASE $1 WHEN 2 THEN task.priority ELSE -task.updated_unix_ms END AS first," FOUND_SECOND
+    " FROM session CROSS JOIN task"
+    " ON task.id BETWEEN session.key << 20 AND session.key << 20 | 1048575" FOUND_FILTER FOUND_END(
+        "$16"),
+    [TASK_SEARCH] = FOUND_BEGIN
+    " CASE $1 WHEN 0 THEN bm25(task_match, 8.0, 4.0, 1.0) WHEN 2 THEN task.priority"
+    " ELSE -task.updated_unix_ms END AS first," FOUND_SECOND
+    " FROM task_match CROSS JOIN task ON task.id = task_match.rowid"
+    " CROSS JOIN session ON session.key = task_match.rowid >> 20" FOUND_FILTER
+    " AND task_match MATCH $16 AND task_match.rowid BETWEEN $17 AND $18" FOUND_END("$19"),
+    [TASK_SNIPPET] = "SELECT snippet(task_match, -1, char(2), char(3), '…', 20) FROM task_match"
+                     " WHERE task_match MATCH $1 AND rowid = $2",
+    [TASK_STRAY] = "SELECT id FROM (SELECT id FROM task UNION SELECT id FROM task_text)"
+                   " WHERE id >> 20 NOT IN (SELECT key FROM session)"
+                   " AND id >> 20 NOT IN (SELECT session FROM purge)",
+    [TEXT_READ] = "SELECT key, title, body FROM task_text WHERE id = $1",
+    [TEXT_PUT] = "INSERT INTO task_text (id, key, title, body) VALUES ($1, $2, $3, $4)"
+                 " ON CONFLICT (id) DO UPDATE SET key = excluded.key, title = excluded.title,"
+                 " body = excluded.body",
+    [TEXT_UNINDEXED] =
+        "SELECT id FROM task_text WHERE id NOT IN (SELECT id FROM task_match_docsize)",
+    [TEXT_GONE] = "SELECT id FROM task_match_docsize WHERE id NOT IN (SELECT id FROM task_text)",
+    [MATCH_ADD] = "INSERT INTO task_match (rowid, key, title, body) VALUES ($1, $2, $3, $4)",
+    [MATCH_REMOVE] = "INSERT INTO task_match (task_match, rowid, key, title, body)"
+                     " SELECT 'delete', id, key, title, body FROM task_text WHERE id = $1",
+    [MATCH_WORDS] = "SELECT COUNT(*) FROM task_word",
 
     [BATCH_ADD] =
         "INSERT INTO batch (session, first_sequence, last_sequence, unix_ms, " BODY_COLUMNS
@@ -77,6 +147,13 @@ const char *const statements[STATEMENT_COUNT] = {
     [PURGE_BATCHES] = "DELETE FROM batch WHERE session = $1 AND first_sequence IN"
                       " (SELECT first_sequence FROM batch WHERE session = $1"
                       " ORDER BY first_sequence LIMIT 200)",
+    [PURGE_MATCHES] = "INSERT INTO task_match (task_match, rowid, key, title, body)"
+                      " SELECT 'delete', id, key, title, body FROM task_text"
+                      " WHERE id BETWEEN $1 << 20 AND $1 << 20 | 1048575 ORDER BY id LIMIT 200",
+    [PURGE_TEXTS] = "DELETE FROM task_text WHERE id IN (SELECT id FROM task_text"
+                    " WHERE id BETWEEN $1 << 20 AND $1 << 20 | 1048575 ORDER BY id LIMIT 200)",
+    [PURGE_TASKS] = "DELETE FROM task WHERE id IN (SELECT id FROM task"
+                    " WHERE id BETWEEN $1 << 20 AND $1 << 20 | 1048575 ORDER BY id LIMIT 5000)",
     [PURGE_REQUESTS] = "DELETE FROM request WHERE session = $1",
     [PURGE_SNAPSHOT] = "DELETE FROM snapshot_part WHERE session = $1",
     [PURGE_DONE] = "DELETE FROM purge WHERE session = $1",

@@ -245,6 +245,121 @@ class Snapshots(StoreTest):
                      pb.LoadSessionRequest(session_id="s", after_sequence=1))
 
 
+class Projections(StoreTest):
+    def plan(self, session_id="s", tasks=(), **more):
+        """A session with one event that shows these (title, more of TaskLine)."""
+        epoch = self.store.acquire(session_id=session_id, **more).epoch
+        self.store.call.AppendEvents(pb.AppendEventsRequest(
+            session_id=session_id, epoch=epoch, request_id="plan", events=[pb.NewEvent()],
+            projection=pb.Projection(sequence=1, line=pb.SessionLine(
+                flow_state=2, progress_permille=170, tasks_by_state=[len(tasks)],
+                alarms=[pb.SessionAlarm(kind=3, task=1, since_unix_ms=5)]), tasks=[
+                    pb.TaskLine(**{"number": number, "updated_unix_ms": number, **fields,
+                                   "texts": pb.TaskTexts(title=title)})
+                    for number, (title, fields) in enumerate(tasks, 1)])), timeout=DEADLINE)
+        return epoch
+
+    def search(self, **request):
+        """(found tasks, last message)"""
+        found, last = [], None
+        for last in self.store.call.SearchTasks(pb.SearchTasksRequest(**request), timeout=DEADLINE):
+            self.assertLessEqual(len(last.tasks), 256)
+            found += last.tasks
+        self.assertTrue(last.done)
+        return found, last
+
+    def test_what_is_shown_with_an_append_is_found_and_listed(self):
+        self.plan(tasks=[("Parse the file", {"state": 1, "agent": "ada", "priority": 2,
+                                             "weight": 5, "percent": 40}), ("Release", {})])
+        found, last = self.search(text="parse fi*")
+        self.assertEqual([each.task.number for each in found], [1])
+        self.assertEqual(found[0].session_id, "s")
+        self.assertEqual((found[0].task.agent, found[0].task.percent), ("ada", 40))
+        self.assertEqual(found[0].task.texts.title, "Parse the file")
+        self.assertEqual(found[0].snippet, "\x02Parse\x03 the \x02file\x03")
+        self.assertGreater(found[0].rank, 0)
+        self.assertEqual((last.next_page_token, list(last.behind_session_ids)), ("", []))
+        listed = self.store.call.ListSessions(pb.ListSessionsRequest()).sessions[0]
+        self.assertEqual((listed.projection_sequence, listed.line.progress_permille), (1, 170))
+        self.assertEqual(listed.line.alarms[0].task, 1)
+        self.assertEqual(self.store.load()[0].line, listed.line)
+
+    def test_filters_choose(self):
+        self.plan(tasks=[("a", {"state": 0, "priority": 4}), ("b", {"state": 1, "agent": "ada"}),
+                         ("c", {"state": 4, "weight": 9})])
+        for request, numbers in [
+                ({}, [3, 2, 1]), ({"states": [0, 4]}, [3, 1]), ({"agent": "ada"}, [2]),
+                ({"priority_least": 1}, [1]), ({"priority_below": 1}, [3, 2]),
+                ({"weight_least": 9, "weight_most": 9}, [3]), ({"updated_since_unix_ms": 2}, [3, 2]),
+                ({"order": pb.TASK_ORDER_PRIORITY}, [3, 2, 1]), ({"text": "b"}, [2])]:
+            with self.subTest(request=request):
+                self.assertEqual([each.task.number for each in self.search(**request)[0]], numbers)
+
+    def test_a_plan_larger_than_an_append_is_shown_by_what_follows(self):
+        epoch = self.plan(tasks=[(f"first {number}", {}) for number in range(100)])
+        self.store.append(epoch, 1, "r2", b"more tasks")
+        self.assertEqual(list(self.search(text="first")[1].behind_session_ids), ["s"])
+        for begin in range(101, 32869, 16384):
+            self.store.call.PutProjection(pb.PutProjectionRequest(
+                session_id="s", epoch=epoch, projection=pb.Projection(
+                    sequence=2 if begin > 16485 - 1 else 1, tasks=[
+                        pb.TaskLine(number=number, updated_unix_ms=number,
+                                    texts=pb.TaskTexts(title=f"further {number}"))
+                        for number in range(begin, begin + 16384)])), timeout=DEADLINE)
+        found, last = self.search(text="further", page_size=10000, no_snippets=True)
+        self.assertEqual(len(found), 10000)
+        self.assertEqual(list(last.behind_session_ids), [])
+        more, last = self.search(text="further", page_size=10000, page_token=last.next_page_token)
+        self.assertEqual(len({each.task.number for each in found} |
+                             {each.task.number for each in more}), 20000)
+        for sequence, reason in ((3, "wrong-sequence"), (2, "stale-epoch")):
+            error = self.refused(grpc.StatusCode.ABORTED, self.store.call.PutProjection,
+                                 pb.PutProjectionRequest(
+                                     session_id="s", epoch=epoch + (sequence == 2),
+                                     projection=pb.Projection(sequence=sequence)))
+            self.assertEqual(self.trailer(error, "flowbalancer-reason"), reason)
+
+    def test_no_text_is_an_error(self):
+        self.plan(tasks=[("Parse the file", {})])
+        for text in ('"', '""', '*', 'AND', 'OR NOT', 'NEAR(', 'title:x', '^', '(', ')', "'", '-', ' ',
+                     '{a b}:c', '+', '"*', 'a"', ':', '\\', '\U0001f980', 'x' * 1024, 'x* ' * 64):
+            with self.subTest(text=text):
+                self.assertEqual(self.search(text=text)[0], [])
+        self.assertEqual(len(self.search(text='(parse) AND* file')[0]), 0)
+        self.assertEqual(len(self.search(text='(parse) -file')[0]), 1)
+
+    def test_sessions_are_listed_by_their_last_event_in_pages(self):
+        ids = [f"s{number}" for number in range(5)]
+        for session_id in ids:
+            self.plan(session_id)
+            start = time.time()
+            while int(time.time() * 1000) == int(start * 1000):
+                pass
+        seen, token = [], ""
+        while True:
+            page = self.store.call.ListSessions(pb.ListSessionsRequest(
+                order=pb.SESSION_ORDER_UPDATED, page_size=2, page_token=token))
+            seen += [session.session_id for session in page.sessions]
+            token = page.next_page_token
+            if not token:
+                break
+        self.assertEqual(seen, ids[::-1])
+        since = page.sessions[0].updated_unix_ms + 1
+        self.assertEqual(len(self.store.call.ListSessions(pb.ListSessionsRequest(
+            updated_since_unix_ms=since)).sessions), 4)
+
+    def test_what_is_shown_survives_a_restart_and_goes_with_the_session(self):
+        epoch = self.plan(tasks=[("kept", {})])
+        self.store.stop(signal.SIGKILL)
+        self.store.start()
+        self.assertEqual(len(self.search(text="kept")[0]), 1)
+        self.assertEqual(list(self.store.call.Check(pb.CheckRequest()))[-1].findings_total, 0)
+        self.store.call.DeleteSession(pb.DeleteSessionRequest(session_id="s", epoch=epoch))
+        self.assertEqual(self.search(text="kept")[0], [])
+        self.refused(grpc.StatusCode.NOT_FOUND, self.store.call.SearchTasks,
+                     pb.SearchTasksRequest(session_id="s"))
+
+
 class Watching(StoreTest):
     def watch(self, method, request):
         """The stream and a queue of what it brings, with the error at its end."""
@@ -439,6 +554,31 @@ class BadInput(StoreTest):
             (call.PutSnapshot, pb.PutSnapshotRequest(
                 session_id="s", epoch=1, sequence=1, total_bytes=512 * MIB + 1, data=b"x"),
              "total_bytes"),
+            (call.AppendEvents, pb.AppendEventsRequest(
+                **good, projection=pb.Projection(sequence=2)), "projection.sequence"),
+            (call.PutProjection, pb.PutProjectionRequest(session_id="s", epoch=1), "projection"),
+            *[(call.PutProjection, pb.PutProjectionRequest(
+                session_id="s", epoch=1, projection=pb.Projection(tasks=[pb.TaskLine(**task)])),
+               "projection.tasks." + field) for task, field in [
+                   ({}, "number"), ({"number": 1000001}, "number"),
+                   ({"number": 1, "state": 32}, "state"), ({"number": 1, "percent": 101}, "percent"),
+                   ({"number": 1, "agent": "x" * 129}, "agent"),
+                   ({"number": 1, "texts": pb.TaskTexts(title="x" * 513)}, "texts.title"),
+                   ({"number": 1, "texts": pb.TaskTexts(body="x" * 16385)}, "texts.body")]],
+            (call.PutProjection, pb.PutProjectionRequest(session_id="s", epoch=1, projection=pb.Projection(
+                line=pb.SessionLine(progress_permille=1001))), "projection.line.progress_permille"),
+            (call.SearchTasks, pb.SearchTasksRequest(order=pb.TASK_ORDER_RANK), "order"),
+            (call.SearchTasks, pb.SearchTasksRequest(order=9), "order"),
+            (call.SearchTasks, pb.SearchTasksRequest(text="x" * 1025), "text"),
+            (call.SearchTasks, pb.SearchTasksRequest(text="x " * 65), "text"),
+            (call.SearchTasks, pb.SearchTasksRequest(text="a\nb"), "text"),
+            (call.SearchTasks, pb.SearchTasksRequest(states=[32]), "states"),
+            (call.SearchTasks, pb.SearchTasksRequest(page_size=10001), "page_size"),
+            (call.SearchTasks, pb.SearchTasksRequest(page_token="x"), "page_token"),
+            (call.SearchTasks, pb.SearchTasksRequest(page_token="f" * 48), "page_token"),
+            (call.ListSessions, pb.ListSessionsRequest(order=2), "order"),
+            (call.ListSessions, pb.ListSessionsRequest(
+                order=pb.SESSION_ORDER_UPDATED, page_token="612062"), "page_token"),
             (call.LoadSession, pb.LoadSessionRequest(), "session_id"),
             (call.WatchSession, pb.WatchSessionRequest(session_id="s", after_sequence=-1),
              "after_sequence"),

@@ -96,7 +96,11 @@ static const char *const steps[] = {
     ") STRICT;"
     "CREATE INDEX result_by_expiry ON result (expires_unix_ms);",
 
-    /* 3: snapshots in parts */
+    /*
+     * 3: snapshots in parts; what queries see. A task's id is its session's key << 20 | its number, so
+     * that those of a session lie together. What changes with every claim is apart from the texts,
+     * and no index is on it: one is written far more often than it would be read.
+     */
     "CREATE TABLE snapshot_part ("
     " id INTEGER PRIMARY KEY,"
     " session INTEGER NOT NULL,"
@@ -114,7 +118,28 @@ static const char *const steps[] = {
     "UPDATE session SET snapshot_bytes = (SELECT raw_bytes FROM snapshot"
     " WHERE snapshot.session = session.key)"
     " WHERE key IN (SELECT session FROM snapshot);"
-    "DROP TABLE snapshot;",
+    "DROP TABLE snapshot;"
+    "ALTER TABLE session ADD COLUMN projection_sequence INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE session ADD COLUMN line BLOB NOT NULL DEFAULT x'';"
+    "CREATE TABLE task ("
+    " id INTEGER PRIMARY KEY,"
+    " state INTEGER NOT NULL,"
+    " weight INTEGER NOT NULL,"
+    " priority INTEGER NOT NULL,"
+    " percent INTEGER NOT NULL,"
+    " parent INTEGER NOT NULL,"
+    " agent TEXT NOT NULL,"
+    " updated_unix_ms INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE task_text ("
+    " id INTEGER PRIMARY KEY,"
+    " key TEXT NOT NULL,"
+    " title TEXT NOT NULL,"
+    " body TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE VIRTUAL TABLE task_match USING fts5(key, title, body, content = 'task_text',"
+    " content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2');"
+    "CREATE VIRTUAL TABLE task_word USING fts5vocab(task_match, row);",
 };
 
 const struct schema schema_sqlite = {

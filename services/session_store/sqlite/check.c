@@ -203,6 +203,45 @@ static int check_snapshots(struct checker *checker)
     return code == SQLITE_DONE ? check_snapshot_sizes(checker) : code;
 }
 
+/* The rows of a statement are tasks that are wrong in one way. */
+static int check_task_rows(struct checker *checker, enum statement rows, const char *wrong)
+{
+    sqlite3_stmt *statement = database_bind(checker->database, rows, "");
+    int code;
+
+    while ((code = next_row(checker, statement)) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(statement, 0);
+
+        finding(checker, "task %lld of session row %lld: %s",
+                (long long)(id & ((1 << ENGINE_TASK_BITS) - 1)),
+                (long long)(id >> ENGINE_TASK_BITS), wrong);
+    }
+    database_end(statement);
+    return code;
+}
+
+/* What queries see can be made anew from the events; damage in it is a finding all the same. */
+static int check_tasks(struct checker *checker)
+{
+    sqlite3_stmt *statement;
+    int code = check_task_rows(checker, TASK_STRAY, "belongs to no session");
+
+    if (code == SQLITE_DONE) {
+        code = check_task_rows(checker, TEXT_UNINDEXED, "its texts are not in the index");
+    }
+    if (code == SQLITE_DONE) {
+        code = check_task_rows(checker, TEXT_GONE, "is in the index, but its texts are gone");
+    }
+    if (code != SQLITE_DONE) {
+        return code;
+    }
+    /* Counting the words reads the index from end to end. */
+    statement = database_bind(checker->database, MATCH_WORDS, "");
+    code = next_row(checker, statement);
+    database_end(statement);
+    return code == SQLITE_ROW ? SQLITE_DONE : code;
+}
+
 static int check_blobs(struct checker *checker)
 {
     sqlite3_stmt *statement = database_bind(checker->database, BLOB_ALL, "");
@@ -266,10 +305,10 @@ static const struct stage {
     int (*run)(struct checker *checker); /* SQLITE_DONE when it came to its end */
     bool quick;                          /* also part of a quick check */
 } stages[] = {
-    {"structure", check_structure, true}, {"sessions", check_sessions, false},
-    {"requests", check_requests, false},  {"snapshots", check_snapshots, false},
-    {"blobs", check_blobs, false},        {"catalogue", check_catalogue, false},
-    {"results", check_results, false},
+    {"structure", check_structure, true},  {"sessions", check_sessions, false},
+    {"requests", check_requests, false},   {"snapshots", check_snapshots, false},
+    {"tasks", check_tasks, false},         {"blobs", check_blobs, false},
+    {"catalogue", check_catalogue, false}, {"results", check_results, false},
 };
 
 /* A damaged table is a finding and no reason to leave out the others. */

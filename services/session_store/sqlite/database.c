@@ -273,6 +273,9 @@ sqlite3_stmt *database_bind(struct database *database, enum statement statement,
         case 'i':
             sqlite3_bind_int64(prepared, i + 1, va_arg(values, int64_t));
             break;
+        case 'd':
+            sqlite3_bind_double(prepared, i + 1, va_arg(values, double));
+            break;
         case 't':
             sqlite3_bind_text(prepared, i + 1, va_arg(values, const char *), -1, SQLITE_STATIC);
             break;

@@ -49,7 +49,7 @@ void database_close(struct database *database);
 
 /*
  * Resets the statement and binds its parameters from what follows, a letter each: i int64_t,
- * t const char *, b struct engine_bytes.
+ * t const char *, b struct engine_bytes, d double.
  */
 sqlite3_stmt *database_bind(struct database *database, enum statement statement,
                             const char *letters, ...);

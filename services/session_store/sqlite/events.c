@@ -50,6 +50,7 @@ static int append_look(struct database *database, struct engine_append *append,
 static int append_write(struct database *database, struct engine_append *append,
                         const struct session_row *row, struct engine_bytes raw)
 {
+    const struct engine_projection *projection = append->projection;
     int64_t payload_bytes = 0;
     struct label label = label_batch(row->session.id, append->first_sequence, append->unix_ms);
     struct codec_body body = codec_pack(database->codec, raw, label_bytes(&label));
@@ -67,8 +68,15 @@ static int append_write(struct database *database, struct engine_append *append,
                                        row->appends + 1, append->first_sequence));
     }
     if (code == SQLITE_OK) {
-        code = database_run(database_bind(database, SESSION_ADVANCE, "iiii", append->last_sequence,
-                                          append->unix_ms, payload_bytes, row->key));
+        bool has_line = projection != NULL && projection->has_line;
+
+        code = database_run(database_bind(
+            database, SESSION_ADVANCE, "iiiibi", append->last_sequence, append->unix_ms,
+            payload_bytes, projection != NULL ? projection->sequence : 0,
+            has_line ? projection->line : row->session.line, row->key));
+    }
+    if (code == SQLITE_OK && projection != NULL) {
+        code = projection_write(database, row->key, projection);
     }
     if (code == SQLITE_OK && (row->appends + 1) % REQUESTS_SLACK == 0) {
         code = database_run(database_bind(database, REQUEST_PRUNE, "ii", row->key,

@@ -27,6 +27,12 @@ int run_list_sessions(struct database *database, struct engine_op *op);
 int run_append(struct database *database, struct engine_op *op);
 int run_read_events(struct database *database, struct engine_op *op);
 
+/* projections.c */
+int run_put_projection(struct database *database, struct engine_op *op);
+
+/* queries.c */
+int run_search_tasks(struct database *database, struct engine_op *op);
+
 /* snapshots.c */
 int run_put_snapshot(struct database *database, struct engine_op *op);
 int run_read_session(struct database *database, struct engine_op *op);
@@ -72,6 +78,10 @@ void session_row_read(sqlite3_stmt *statement, struct fb_arena *arena, struct se
  */
 int session_find(struct database *database, struct engine_op *op, const char *scope,
                  const char *session_id, struct session_row *row);
+
+/* Writes the tasks of a projection; the session's row is the caller's. */
+int projection_write(struct database *database, int64_t session,
+                     const struct engine_projection *projection);
 
 /* What fencing.h wants to know of it. */
 struct fencing_facts session_facts(const struct session_row *row);

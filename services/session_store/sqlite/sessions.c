@@ -28,6 +28,8 @@ void session_row_read(sqlite3_stmt *statement, struct fb_arena *arena, struct se
                 .lease_expires_unix_ms = sqlite3_column_int64(statement, 10),
                 .payload_bytes = sqlite3_column_int64(statement, 11),
                 .snapshot_bytes = sqlite3_column_int64(statement, 13),
+                .projection_sequence = sqlite3_column_int64(statement, 14),
+                .line = database_bytes(statement, 15, arena),
             },
     };
 }
@@ -260,14 +262,27 @@ int run_delete_session(struct database *database, struct engine_op *op)
 
 /* --- reading --- */
 
+static sqlite3_stmt *bind_list(struct database *database, const struct engine_list_sessions *list)
+{
+    bool begins = list->after_id == NULL;
+    int64_t page = (int64_t)list->most + 1;
+
+    if (list->order == ENGINE_BY_UPDATED) {
+        return database_bind(database, SESSION_LIST_UPDATED, "tititi", list->scope,
+                             begins ? INT64_MIN : -list->after_updated_unix_ms,
+                             begins ? "" : list->after_id, list->updated_since_unix_ms,
+                             list->name_prefix, page);
+    }
+    return database_bind(database, SESSION_LIST, "tttii", list->scope,
+                         begins ? list->name_prefix : list->after_name,
+                         begins ? "" : list->after_id, list->updated_since_unix_ms, page);
+}
+
 int run_list_sessions(struct database *database, struct engine_op *op)
 {
     struct engine_list_sessions *list = (struct engine_list_sessions *)op;
     size_t prefix_size = strlen(list->name_prefix);
-    const char *after_name = list->after_name != NULL ? list->after_name : list->name_prefix;
-    const char *after_id = list->after_name != NULL ? list->after_id : "";
-    sqlite3_stmt *statement = database_bind(database, SESSION_LIST, "ttti", list->scope, after_name,
-                                            after_id, (int64_t)list->most + 1);
+    sqlite3_stmt *statement = bind_list(database, list);
     int code;
 
     list->session_count = 0;

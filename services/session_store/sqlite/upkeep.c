@@ -1,10 +1,29 @@
 #include "services/session_store/sqlite/operations.h"
 
+/* A slice of what queries saw of a session; not `*busy` when nothing is left. */
+static int purge_tasks(struct database *database, int64_t session, bool *busy)
+{
+    /* The index of words is told before the texts go: it needs them to find its entries. */
+    int code = database_run(database_bind(database, PURGE_MATCHES, "i", session));
+
+    *busy = true;
+    if (code == SQLITE_OK) {
+        code = database_run(database_bind(database, PURGE_TEXTS, "i", session));
+    }
+    if (code != SQLITE_OK || sqlite3_changes(database->handle) > 0) {
+        return code;
+    }
+    code = database_run(database_bind(database, PURGE_TASKS, "i", session));
+    *busy = sqlite3_changes(database->handle) > 0;
+    return code;
+}
+
 /* One slice of the first deleted session that still has rows. */
 static int purge(struct database *database, bool *more)
 {
     sqlite3_stmt *statement = database_bind(database, PURGE_NEXT, "");
     int64_t session;
+    bool busy;
     int code = database_first(statement);
 
     if (code != SQLITE_ROW) {
@@ -15,6 +34,10 @@ static int purge(struct database *database, bool *more)
     database_end(statement);
     code = database_run(database_bind(database, PURGE_BATCHES, "i", session));
     if (code != SQLITE_OK || sqlite3_changes(database->handle) > 0) {
+        return code;
+    }
+    code = purge_tasks(database, session, &busy);
+    if (code != SQLITE_OK || busy) {
         return code;
     }
     code = database_run(database_bind(database, PURGE_REQUESTS, "i", session));

@@ -67,6 +67,10 @@ static void damage_in_any_table_is_found(void **state)
         {"UPDATE snapshot_part SET body = zeroblob(LENGTH(body))", 1},
         {"UPDATE snapshot_part SET sequence = 7", 2}, /* and the session's is missing */
         {"UPDATE session SET snapshot_bytes = 9", 1},
+        {"UPDATE task SET id = id + (7 << 20)", 1},
+        {"DELETE FROM task_text", 1},
+        {"DELETE FROM task_match_docsize", 1},
+        {"DELETE FROM task_match_data WHERE id > 10", 1},
         {"UPDATE blob SET body = zeroblob(LENGTH(body))", 1},
         {"UPDATE blob SET sha256 = zeroblob(32)", 1},
         {"UPDATE catalogue SET body = zeroblob(LENGTH(body))", 1},

@@ -151,6 +151,7 @@ static void what_a_deleted_session_held_is_removed_in_time(void **state)
                                       .sequence = 1,
                                       .total_bytes = 1,
                                       .data = bytes_of("x")};
+    static struct engine_task tasks[1000];
 
     world_open(world);
     put.epoch = delete.epoch = must_acquire(world->engine, "s", "w");
@@ -159,10 +160,17 @@ static void what_a_deleted_session_held_is_removed_in_time(void **state)
     }
     op_do(world->engine, &put.op);
     op_finish(&put.op);
+    for (uint32_t i = 0; i < 1000; i++) {
+        tasks[i] = task_of(i + 1, "", "A task", "to be removed");
+    }
+    must_project(world->engine, "s", delete.epoch, 1000, tasks, 1000);
     op_do(world->engine, &delete.op);
     assert_int_equal(delete.op.status.code, FB_OK);
     op_finish(&delete.op);
     wait_until_empty(world->path, "purge");
+    wait_until_empty(world->path, "task");
+    wait_until_empty(world->path, "task_text");
+    wait_until_empty(world->path, "task_match_docsize");
     wait_until_empty(world->path, "batch");
     wait_until_empty(world->path, "request");
     wait_until_empty(world->path, "snapshot_part");

@@ -214,7 +214,7 @@ static void sessions_are_listed_by_name_in_pages(void **state)
     assert_string_equal(list.sessions[0].name, "b3");
     op_finish(&list.op);
 
-    list.after_name = NULL;
+    list.after_id = NULL;
     list.name_prefix = "";
     list.most = 10;
     op_do(engine, &list.op);

@@ -18,6 +18,7 @@
 
 #include "runtime/base/clock.h"
 #include "services/session_store/codec.h"
+#include "services/session_store/search_text.h"
 
 static _Atomic int64_t world_unix_ms;
 
@@ -298,15 +299,102 @@ void put_one_of_each(struct engine *engine)
                                        .key = bytes_of("key"),
                                        .value = bytes_of("result"),
                                        .ttl_ms = 1000};
+    const struct engine_task task = task_of(1, "key", "A task", "of many words");
     struct engine_op *const ops[] = {&snapshot.op, &blob.op, &entry.op, &result.op};
 
     must_append(engine, "s", snapshot.epoch, 0, "r1", TEXTS("event"));
+    must_project(engine, "s", snapshot.epoch, 1, &task, 1);
     codec_sha256(blob.data, blob.sha256);
     for (size_t i = 0; i < 4; i++) {
         op_do(engine, ops[i]);
         assert_int_equal(ops[i]->status.code, FB_OK);
         op_finish(ops[i]);
     }
+}
+
+struct engine_task task_of(uint32_t number, const char *key, const char *title, const char *body)
+{
+    return (struct engine_task){.number = number,
+                                .weight = 5,
+                                .priority = 2,
+                                .agent = "",
+                                .updated_unix_ms = number,
+                                .has_texts = true,
+                                .key = key,
+                                .title = title,
+                                .body = body};
+}
+
+void must_project(struct engine *engine, const char *session_id, int64_t epoch, int64_t sequence,
+                  const struct engine_task *tasks, size_t count)
+{
+    struct engine_put_projection put = {
+        .op = {.kind = ENGINE_PUT_PROJECTION},
+        .session_id = session_id,
+        .epoch = epoch,
+        .projection = {.sequence = sequence, .tasks = tasks, .task_count = count},
+    };
+
+    op_do(engine, &put.op);
+    assert_string_equal(put.op.status.why, "");
+    op_finish(&put.op);
+}
+
+int64_t must_plan(struct engine *engine, const char *session_id, const struct engine_task *tasks,
+                  size_t count)
+{
+    int64_t epoch = must_acquire(engine, session_id, "w");
+
+    must_append(engine, session_id, epoch, 0, "plan", TEXTS("planned"));
+    must_project(engine, session_id, epoch, 1, tasks, count);
+    return epoch;
+}
+
+struct engine_search_tasks search_of(struct fb_arena *arena, const char *text)
+{
+    struct engine_search_tasks search = {
+        .op = {.kind = ENGINE_SEARCH_TASKS},
+        .scope = "",
+        .session_id = "",
+        .session_name_prefix = "",
+        .agent = "",
+        .key_prefix = "",
+        .priority_below = INT64_MAX,
+        .weight_most = INT64_MAX,
+        .order = text != NULL ? ENGINE_TASKS_BY_RANK : ENGINE_TASKS_BY_UPDATED,
+        .after = ENGINE_PLACE_BEGIN,
+        .most = 100,
+        .snippets = true,
+    };
+    size_t words;
+
+    if (text != NULL) {
+        search.match = search_match(arena, text, &words);
+    }
+    return search;
+}
+
+void search_do(struct engine *engine, struct engine_search_tasks *search, char numbers[256])
+{
+    size_t at = 0;
+
+    op_do(engine, &search->op);
+    assert_string_equal(search->op.status.why, "");
+    numbers[0] = '\0';
+    for (size_t i = 0; i < search->found_count; i++) {
+        at += (size_t)snprintf(numbers + at, 256 - at, i == 0 ? "%u" : " %u",
+                               search->found[i].task.number);
+        assert_true(at < 256);
+    }
+}
+
+void assert_found(struct engine *engine, struct engine_search_tasks search, const char *expected)
+{
+    char numbers[256];
+
+    search_do(engine, &search, numbers);
+    assert_string_equal(numbers, expected);
+    op_finish(&search.op);
 }
 
 int64_t count_events(struct engine *engine, const char *session_id, enum fb_code *code)

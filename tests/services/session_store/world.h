@@ -84,6 +84,28 @@ int64_t count_events(struct engine *engine, const char *session_id, enum fb_code
 /* That all of them can be read. */
 void assert_events(struct engine *engine, const char *session_id, int64_t expected);
 
+/* --- what queries see --- */
+
+/* Task `number` with texts: queued, of weight 5 and priority 2, held by nobody. */
+struct engine_task task_of(uint32_t number, const char *key, const char *title, const char *body);
+
+/* Puts a projection of `count` tasks up to `sequence`, without a line. */
+void must_project(struct engine *engine, const char *session_id, int64_t epoch, int64_t sequence,
+                  const struct engine_task *tasks, size_t count);
+
+/* A session with one event and these tasks projected; its epoch. */
+int64_t must_plan(struct engine *engine, const char *session_id, const struct engine_task *tasks,
+                  size_t count);
+
+/* Any task of the scope "", up to 100 by the time they changed; `text` NULL for any, else by rank. */
+struct engine_search_tasks search_of(struct fb_arena *arena, const char *text);
+
+/* Searches, and says the numbers of the tasks in order, as "1 2 3". The answer stays good. */
+void search_do(struct engine *engine, struct engine_search_tasks *search, char numbers[256]);
+
+/* That exactly these are found. Ends the operation. */
+void assert_found(struct engine *engine, struct engine_search_tasks search, const char *expected);
+
 /* --- behind the engine's back --- */
 
 /* Runs SQL on the file of a world that is closed. */
