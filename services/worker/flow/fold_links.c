@@ -99,7 +99,7 @@ void fold_links_changed(struct session *session, const struct event_link *links,
         if (links[i].kind == EVENT_LINK_PARENT) {
             session->tasks[links[i].task].parent = links[i].dropped ? 0 : links[i].on;
         }
-        session->tasks[links[i].task].rev++;
+        life_changed(session, &session->tasks[links[i].task]);
         if (task->mark == session->mark) {
             continue;
         }

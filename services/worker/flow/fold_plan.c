@@ -205,6 +205,8 @@ static void plan_task(struct session *session, const struct event_planned_task *
         .defer_until_ms = planned->defer_until_unix_ms,
         .attempt = 1,
         .created_ms = now_ms,
+        .changed_ms = now_ms,
+        .changed_event = session->events + 1,
         .created_awake_ms = session->awake_ms,
         .momentum = {.at_ms = session->awake_ms},
     };

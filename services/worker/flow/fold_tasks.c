@@ -94,7 +94,7 @@ struct fb_status fold_noted(struct session *session, const struct event *event)
         fold_keep(session, &task->note, event->noted.note);
     }
     note_percent(session, task, event->noted.percent);
-    task->rev++;
+    life_changed(session, task);
     return fb_ok;
 }
 
@@ -256,7 +256,7 @@ struct fb_status fold_edited(struct session *session, const struct event *event)
                                                (uint8_t)task->weight);
         }
     }
-    task->rev++;
+    life_changed(session, task);
     life_place(session, event->task);
     return fb_ok;
 }

@@ -275,6 +275,7 @@ struct fb_status session_fold(struct session *session, const struct event *event
 {
     struct fb_status status = check(session, event);
     const int64_t awake_ms = session->awake_ms;
+    const int64_t last_ms = session->last_ms;
     const enum flow_state flow_state = session->flow_state;
     uint32_t agents;
 
@@ -294,10 +295,12 @@ struct fb_status session_fold(struct session *session, const struct event *event
         session->unknown_events++;
     } else {
         session->flow_state = session_flow_state(session, event->unix_ms);
+        session->last_ms = event->unix_ms;
         status = kinds[event->kind].fold(session, event);
     }
     if (!fb_is_ok(status)) {
         session->awake_ms = awake_ms;
+        session->last_ms = last_ms;
         session->flow_state = flow_state;
         names_truncate(&session->agent_names, agents);
         return status;

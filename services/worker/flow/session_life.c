@@ -227,6 +227,13 @@ static void tell_dependents(struct session *session, uint32_t number, enum task_
     }
 }
 
+void life_changed(struct session *session, struct task *task)
+{
+    task->rev++;
+    task->changed_ms = session->last_ms;
+    task->changed_event = session->events + 1;
+}
+
 void life_move(struct session *session, uint32_t number, enum task_state next)
 {
     struct task *task = &session->tasks[number];
@@ -238,7 +245,7 @@ void life_move(struct session *session, uint32_t number, enum task_state next)
     task->state = next;
     session->in_state[next]++;
     life_count_leaf(session, task, true);
-    task->rev++;
+    life_changed(session, task);
     if (was == TASK_BLOCKED) {
         free(task->gate);
         task->gate = NULL;

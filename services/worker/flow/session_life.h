@@ -28,6 +28,9 @@ void life_settle_blocked(struct session *session, uint32_t number);
 /* Into a state that it may become; tells those that wait for it. */
 void life_move(struct session *session, uint32_t number, enum task_state next);
 
+/* Counts a change of the task by the event that is being folded. */
+void life_changed(struct session *session, struct task *task);
+
 /* The lease ends, if there is one; a hold that says something about holds is learned from. */
 void life_release(struct session *session, struct task *task, uint32_t number, int64_t now_ms,
                   bool learn);

@@ -71,6 +71,8 @@ static void code_task(struct coder *coder, struct session *session, struct task 
     coder_u32(coder, &task->percent, 100);
     coder_u32(coder, &task->rev, UINT32_MAX);
     coder_time(coder, &task->created_ms);
+    coder_time(coder, &task->changed_ms);
+    coder_u64(coder, &task->changed_event);
     coder_time(coder, &task->created_awake_ms);
     code_lease(coder, task, session->agent_names.count);
     coder_bool(coder, &task->stale_input);

@@ -55,10 +55,12 @@ struct task {
 
     /* how far it is */
     enum task_state state;
-    uint32_t attempt;   /* from 1 */
-    uint32_t percent;   /* declared, high-water mark */
-    uint32_t rev;       /* changes so far */
-    int64_t created_ms; /* unix time */
+    uint32_t attempt;       /* from 1 */
+    uint32_t percent;       /* declared, high-water mark */
+    uint32_t rev;           /* changes so far */
+    int64_t created_ms;     /* unix time */
+    int64_t changed_ms;     /* of the last change, or of the creation */
+    uint64_t changed_event; /* its number in the session */
     int64_t created_awake_ms;
     struct lease lease;
     bool implicit;       /* the lease is of an implicit claim */

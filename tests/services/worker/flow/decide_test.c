@@ -96,6 +96,28 @@ static void a_plan_is_worked_in_its_order_with_one_call_for_each_task(void **sta
     finish_world(&w);
 }
 
+static void a_task_knows_which_event_changed_it_last_and_when(void **state)
+{
+    const struct plan_item items[] = {item("a", NULL, 0), item("b", NULL, 0)};
+    const struct task *tasks;
+    struct world w;
+
+    (void)state;
+    begin_world(&w);
+    assert_true(plan(&w, items, 2));
+    tasks = w.d.session->tasks;
+    assert_int_equal(tasks[1].changed_ms, 1000);
+    assert_int_equal(tasks[1].changed_event, tasks[2].changed_event);
+    w.d.now_ms = 2000;
+    assert_true(next(&w, ann, 1));
+    tasks = w.d.session->tasks;
+    assert_int_equal(tasks[1].changed_ms, 2000);
+    assert_true(tasks[1].changed_event > tasks[2].changed_event);
+    assert_true(tasks[1].changed_event <= w.d.session->events);
+    assert_int_equal(tasks[2].changed_ms, 1000);
+    finish_world(&w);
+}
+
 static void bad_plans_change_nothing_and_name_the_offender(void **state)
 {
     const struct plan_link to_b = {.key = FB_TEXT("b"), .kind = EVENT_LINK_AFTER};
@@ -491,6 +513,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_is_worked_in_its_order_with_one_call_for_each_task),
+        cmocka_unit_test(a_task_knows_which_event_changed_it_last_and_when),
         cmocka_unit_test(bad_plans_change_nothing_and_name_the_offender),
         cmocka_unit_test(what_cannot_be_claimed_is_refused_with_the_way_out),
         cmocka_unit_test(a_stale_fence_is_a_conflict_and_its_note_is_kept),
