@@ -265,7 +265,8 @@ static bool open(struct decision *d, const struct open_command *command)
         .opened = {.name = command->name,
                    .active_most = command->active_most,
                    .load_most = command->load_most,
-                   .automatic = command->automatic},
+                   .automatic = command->automatic,
+                   .lease_ms = command->lease_ms},
     };
     const struct event seen = {
         .kind = EVENT_SEEN,

@@ -115,6 +115,7 @@ struct open_command {
     uint32_t active_most;
     uint32_t load_most;
     bool automatic;
+    int64_t lease_ms; /* of every lease, 1 s to 4 h; 0: as the session learns */
 };
 
 struct plan_link {

@@ -2,17 +2,21 @@
 
 enum { WORKER_SILENT_MS = 30 * 60 * 1000 /* an agent heard since counts as at work */ };
 
+static int64_t lasts_ms(const struct session *session)
+{
+    return session->lease_ms != 0 ? session->lease_ms : lease_lasts_ms(&session->holds);
+}
+
 static bool claim(struct decision *d, struct fb_text request_id, struct fb_text agent,
                   uint32_t task, bool implicit)
 {
-    return deciding_emit_for(
-        d, request_id,
-        (struct event){.kind = EVENT_CLAIMED,
-                       .actor = agent,
-                       .task = task,
-                       .claimed = {.fence = d->session->fence + 1,
-                                   .lasts_ms = lease_lasts_ms(&d->session->holds),
-                                   .implicit = implicit}});
+    return deciding_emit_for(d, request_id,
+                             (struct event){.kind = EVENT_CLAIMED,
+                                            .actor = agent,
+                                            .task = task,
+                                            .claimed = {.fence = d->session->fence + 1,
+                                                        .lasts_ms = lasts_ms(d->session),
+                                                        .implicit = implicit}});
 }
 
 bool deciding_claim_for(struct decision *d, struct fb_text request_id, struct grant grant)

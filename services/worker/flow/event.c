@@ -187,13 +187,24 @@ static struct fb_status check_finished(const struct event *event)
     return fb_ok;
 }
 
+static struct fb_status check_opened(const struct event *event)
+{
+    const int64_t lease_ms = event->opened.lease_ms;
+
+    if (!is_text(event->opened.name, 1, EVENT_NAME_BYTES)) {
+        return refuse("name: 1 to 256 bytes of UTF-8");
+    }
+    if (lease_ms != 0 && (lease_ms < EVENT_LEASE_LEAST_MS || lease_ms > EVENT_LEASE_MOST_MS)) {
+        return refuse("lease_ms: 0, or 1,000 to 14,400,000");
+    }
+    return fb_ok;
+}
+
 static struct fb_status check_kind(const struct event *event)
 {
     switch (event->kind) {
     case EVENT_OPENED:
-        return is_text(event->opened.name, 1, EVENT_NAME_BYTES)
-                   ? fb_ok
-                   : refuse("name: 1 to 256 bytes of UTF-8");
+        return check_opened(event);
     case EVENT_SEEN:
         return are_texts(event->seen.caps, EVENT_CAPS, EVENT_CAP_BYTES)
                    ? fb_ok

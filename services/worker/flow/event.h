@@ -37,6 +37,8 @@ enum {
     EVENT_WEIGHT_MOST = 10,
     EVENT_PRIORITY_MOST = 4,
     EVENT_PHASES = 5,
+    EVENT_LEASE_LEAST_MS = 1000,
+    EVENT_LEASE_MOST_MS = 4 * 60 * 60 * 1000,
     EVENT_BYTES = 1 << 20, /* the most an event may take when packed */
 };
 
@@ -168,6 +170,7 @@ struct event {
             uint32_t active_most;
             uint32_t load_most;
             bool automatic;
+            int64_t lease_ms; /* 0: learned */
         } opened;
         struct {
             struct event_texts caps;

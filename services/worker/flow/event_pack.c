@@ -121,6 +121,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->active_most = event->opened.active_most;
         made->load_most = event->opened.load_most;
         made->auto_ = event->opened.automatic;
+        made->lease_ms = event->opened.lease_ms;
         message->opened = made;
         break;
     }

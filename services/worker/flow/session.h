@@ -65,7 +65,8 @@ struct session {
     char *name; /* NULL until it was opened */
     uint32_t active_most;
     uint32_t load_most;
-    bool automatic; /* ready work goes to agents with room by itself */
+    bool automatic;   /* ready work goes to agents with room by itself */
+    int64_t lease_ms; /* how long leases last; 0: learned */
 
     /* time */
     uint64_t events; /* folded so far */

@@ -30,11 +30,16 @@ static void finish_world(struct world *w)
     fb_arena_finish(&w->arena);
 }
 
-static void begin_world(struct world *w)
+static void begin_unopened_world(struct world *w)
 {
     fb_arena_init(&w->arena, 0);
     w->d = (struct decision){.session = session_create(), .arena = &w->arena, .now_ms = 1000};
     assert_non_null(w->d.session);
+}
+
+static void begin_world(struct world *w)
+{
+    begin_unopened_world(w);
     assert_true(decide_open(&w->d, &(struct open_command){.name = FB_TEXT("s"), .agent = ann}));
     assert_true(decide_open(&w->d, &(struct open_command){.name = FB_TEXT("s"), .agent = bob}));
 }
@@ -227,6 +232,28 @@ static void an_expired_lease_gives_its_task_to_whoever_asks_next(void **state)
     assert_true(next(&w, bob, 0));
     assert_int_equal(w.d.task, 1);
     assert_int_equal(w.d.session->tasks[1].attempt, 1);
+    finish_world(&w);
+}
+
+static void a_session_may_say_how_long_leases_last(void **state)
+{
+    const struct plan_item one = item("", NULL, 0);
+    const struct open_command brisk = {.name = FB_TEXT("s"), .agent = ann, .lease_ms = 2000};
+    const struct open_command too_brisk = {.name = FB_TEXT("s"), .agent = ann, .lease_ms = 999};
+    struct world w;
+
+    (void)state;
+    begin_unopened_world(&w);
+    assert_false(decide_open(&w.d, &too_brisk));
+    expect(&w, REFUSAL_INVALID, "lease_ms");
+    assert_true(decide_open(&w.d, &brisk));
+    assert_true(plan(&w, &one, 1));
+    assert_true(next(&w, ann, 0));
+    w.d.now_ms += 2999;
+    assert_false(next(&w, bob, 0));
+    w.d.now_ms += 1;
+    assert_true(next(&w, bob, 0));
+    assert_int_equal(w.d.task, 1);
     finish_world(&w);
 }
 
@@ -518,6 +545,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_claimed_is_refused_with_the_way_out),
         cmocka_unit_test(a_stale_fence_is_a_conflict_and_its_note_is_kept),
         cmocka_unit_test(an_expired_lease_gives_its_task_to_whoever_asks_next),
+        cmocka_unit_test(a_session_may_say_how_long_leases_last),
         cmocka_unit_test(any_call_renews_the_leases_of_its_agent),
         cmocka_unit_test(a_refused_call_renews_them_too),
         cmocka_unit_test(finishing_without_a_claim_is_an_implicit_one),
