@@ -22,6 +22,7 @@ struct fb_status fold_claimed(struct session *session, const struct event *event
     if (agent == NAMES_NONE) {
         return fold_refuse("a task is claimed by nobody");
     }
+    learn_choice(session, event->task, agent, event->unix_ms);
     if (task->state == TASK_RESTING) {
         momentum_freeze(&task->momentum, false, session->awake_ms);
     }
@@ -203,9 +204,6 @@ struct fb_status fold_finished(struct session *session, const struct event *even
                      &(struct effort_input){
                          .weight = task->weight, .attempt = task->attempt, .phase = task->phase},
                      event->unix_ms - task->lease.since_ms);
-    }
-    if (outcome == EVENT_COMPLETED && event->actor.size != 0) {
-        learn_completion(session, event->task, event->unix_ms);
     }
     (void)learn_evidence(session, task, event, event->finished.evidence);
     life_release(session, task, event->task, event->unix_ms, outcome != EVENT_CANCELLED);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define RATE       0.1  /* of AdaGrad */
+#define RATE       0.2  /* of AdaGrad */
 #define SQUARES_AT 1e-6 /* keeps the first step finite */
 #define INPUT_MOST 4.0  /* standardised; what lies beyond counts as this */
 

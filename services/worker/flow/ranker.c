@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RATE       0.3  /* of AdaGrad */
+#define RATE       1.0  /* of AdaGrad; no feature is beyond 2 */
 #define SQUARES_AT 1e-3 /* keeps the first step small */
 
 enum {
@@ -140,16 +140,17 @@ static void take(const struct ranker *ranker, struct field *field, uint32_t numb
     }
 }
 
-static void take_sample(const struct ranker *ranker, struct field *field)
+static void take_sample(const struct ranker *ranker, const struct ranker_last *last,
+                        struct field *field)
 {
     uint32_t kept = 0;
 
     take_newest(ranker, field, RANKER_SAMPLED / 2);
-    for (uint32_t i = 0; i < ranker->freed_count; i++) {
-        take(ranker, field, ranker->freed[i]);
+    for (uint32_t i = 0; i < last->freed_count; i++) {
+        take(ranker, field, last->freed[i]);
     }
-    for (uint32_t i = 1; i <= NEAR && ranker->last != 0; i++) {
-        take(ranker, field, ranker->last + i);
+    for (uint32_t i = 1; i <= NEAR && last->task != 0; i++) {
+        take(ranker, field, last->task + i);
     }
     take_oldest(ranker, field, RANKER_SAMPLED - field->count);
     qsort(field->tasks, field->count, sizeof(field->tasks[0]), by_number_falling);
@@ -161,9 +162,9 @@ static void take_sample(const struct ranker *ranker, struct field *field)
     field->count = kept;
 }
 
-static bool is_freed(const struct ranker *ranker, uint32_t number)
+static bool is_freed(const struct ranker_last *last, uint32_t number)
 {
-    return bsearch(&number, ranker->freed, ranker->freed_count, sizeof(number), by_number) != NULL;
+    return bsearch(&number, last->freed, last->freed_count, sizeof(number), by_number) != NULL;
 }
 
 static bool is_touched(const struct ranker_task *task, int64_t now_ms)
@@ -171,17 +172,34 @@ static bool is_touched(const struct ranker_task *task, int64_t now_ms)
     return task->touched_ms != 0 && now_ms - task->touched_ms <= RANKER_TOUCHED_MS;
 }
 
+void ranker_last_freed(struct ranker_last *last, uint32_t number)
+{
+    uint32_t at = last->freed_count;
+
+    if (is_freed(last, number) || (at == RANKER_FREED && number > last->freed[RANKER_FREED - 1])) {
+        return;
+    }
+    at -= at == RANKER_FREED;
+    for (; at > 0 && last->freed[at - 1] > number; at--) {
+        last->freed[at] = last->freed[at - 1];
+    }
+    last->freed[at] = number;
+    last->freed_count += last->freed_count < RANKER_FREED;
+}
+
 /* All that there are, if that is not too many; features and scores of each. */
-static void survey(const struct ranker *ranker, struct field *field, int64_t now_ms)
+static void survey(const struct ranker *ranker, const struct ranker_last *last, struct field *field,
+                   int64_t now_ms)
 {
     static const struct ranker_task nothing;
-    const struct ranker_task *last = ranker->last != 0 ? &ranker->tasks[ranker->last] : &nothing;
+    const struct ranker_task *before =
+        last->task != 0 && last->task < ranker->room ? &ranker->tasks[last->task] : &nothing;
 
     field->count = 0;
     if (ranker->count <= RANKER_CANDIDATES) {
         take_newest(ranker, field, RANKER_CANDIDATES);
     } else {
-        take_sample(ranker, field);
+        take_sample(ranker, last, field);
     }
     for (uint32_t i = 0; i < field->count; i++) {
         const uint32_t number = field->tasks[i];
@@ -191,13 +209,13 @@ static void survey(const struct ranker *ranker, struct field *field, int64_t now
 
         x[RANKER_NEWNESS] = 1 / sqrt(1.0 + i);
         x[RANKER_PRIORITY] = (2.0 - task->priority) / 2;
-        x[RANKER_SAME_PARENT] = last->parent != 0 && task->parent == last->parent;
-        x[RANKER_FREED_BY_LAST] = ranker->freed_count != 0 && is_freed(ranker, number);
+        x[RANKER_SAME_PARENT] = before->parent != 0 && task->parent == before->parent;
+        x[RANKER_FREED_BY_LAST] = last->freed_count != 0 && is_freed(last, number);
         x[RANKER_FAN_OUT] = sqrt(task->fan_out) / 2;
         x[RANKER_TOUCHED] = is_touched(task, now_ms);
         x[RANKER_YOUTH] = hours < 20 ? exp(-hours) : 0;
-        x[RANKER_SAME_PLAN] = ranker->last != 0 && task->planned_ms == last->planned_ms;
-        x[RANKER_JUST_AFTER] = ranker->last != 0 && number == ranker->last + 1;
+        x[RANKER_SAME_PLAN] = last->task != 0 && task->planned_ms == before->planned_ms;
+        x[RANKER_JUST_AFTER] = last->task != 0 && number == last->task + 1;
         field->scores[i] = 0;
         for (uint32_t f = 0; f < RANKER_FEATURES; f++) {
             x[f] = (ranker->left_out >> f & 1) != 0 ? 0 : x[f];
@@ -285,7 +303,8 @@ static void step(struct ranker *ranker, const struct field *field, const double 
     }
 }
 
-void ranker_learn(struct ranker *ranker, uint32_t number, int64_t now_ms)
+void ranker_learn(struct ranker *ranker, const struct ranker_last *last, uint32_t number,
+                  int64_t now_ms)
 {
     struct ranker_lesson *lesson = &ranker->lesson;
     struct field field;
@@ -296,7 +315,7 @@ void ranker_learn(struct ranker *ranker, uint32_t number, int64_t now_ms)
     if (ranker->count < RANKER_LEAST || !ranker_is_candidate(ranker, number)) {
         return;
     }
-    survey(ranker, &field, now_ms);
+    survey(ranker, last, &field, now_ms);
     while (at < field.count && field.tasks[at] != number) {
         at++;
     }
@@ -318,40 +337,18 @@ void ranker_learn(struct ranker *ranker, uint32_t number, int64_t now_ms)
     ranker->ranked++;
 }
 
-void ranker_completed(struct ranker *ranker, uint32_t number)
-{
-    assert(number < ranker->room);
-    ranker->last = number;
-    ranker->freed_count = 0;
-}
-
-void ranker_freed(struct ranker *ranker, uint32_t number)
-{
-    uint32_t at = ranker->freed_count;
-
-    if (is_freed(ranker, number) ||
-        (at == RANKER_FREED && number > ranker->freed[RANKER_FREED - 1])) {
-        return;
-    }
-    at -= at == RANKER_FREED;
-    for (; at > 0 && ranker->freed[at - 1] > number; at--) {
-        ranker->freed[at] = ranker->freed[at - 1];
-    }
-    ranker->freed[at] = number;
-    ranker->freed_count += ranker->freed_count < RANKER_FREED;
-}
-
 /* --- what is likely --- */
 
-size_t ranker_likely(const struct ranker *ranker, int64_t now_ms, ranker_may_fn may,
-                     const void *arg, struct ranker_likely *likely, size_t most)
+size_t ranker_likely(const struct ranker *ranker, const struct ranker_last *last, int64_t now_ms,
+                     ranker_may_fn may, const void *arg, struct ranker_likely *likely, size_t most)
 {
     const struct ranker_record record = ranker_record(ranker);
     double keys[RANKER_CANDIDATES];
     struct field field;
     size_t named = 0;
 
-    survey(ranker, &field, now_ms);
+    survey(ranker, last, &field, now_ms);
+    make_probabilities(&field);
     for (uint32_t i = 0; i < field.count; i++) {
         keys[i] = record.trusted ? field.scores[i]
                                  : (double)rule_key(ranker, &field, i, now_ms, record.best);
@@ -359,7 +356,6 @@ size_t ranker_likely(const struct ranker *ranker, int64_t now_ms, ranker_may_fn 
             keys[i] = -INFINITY;
         }
     }
-    make_probabilities(&field);
     while (named < most) {
         uint32_t best = 0;
 
@@ -379,15 +375,14 @@ size_t ranker_likely(const struct ranker *ranker, int64_t now_ms, ranker_may_fn 
 struct ranker_record ranker_record(const struct ranker *ranker)
 {
     struct ranker_record record = {
-        .completions = (uint32_t)(ranker->ranked < RANKER_WINDOW ? ranker->ranked : RANKER_WINDOW),
+        .choices = (uint32_t)(ranker->ranked < RANKER_WINDOW ? ranker->ranked : RANKER_WINDOW),
         .best = RANKER_FREED_NEWEST,
     };
 
-    for (uint32_t i = 0; i < record.completions; i++) {
-        record.hits += (ranker->hits[i] & 1) / (double)record.completions;
+    for (uint32_t i = 0; i < record.choices; i++) {
+        record.hits += (ranker->hits[i] & 1) / (double)record.choices;
         for (uint32_t rule = 0; rule < RANKER_RULES; rule++) {
-            record.rule_hits[rule] +=
-                (ranker->hits[i] >> (1 + rule) & 1) / (double)record.completions;
+            record.rule_hits[rule] += (ranker->hits[i] >> (1 + rule) & 1) / (double)record.choices;
         }
     }
     for (uint32_t rule = 0; rule < RANKER_RULES; rule++) {
@@ -396,7 +391,7 @@ struct ranker_record ranker_record(const struct ranker *ranker)
         }
     }
     record.trusted =
-        record.completions >= RANKER_TRUSTED_AFTER && record.hits > record.rule_hits[record.best];
+        record.choices >= RANKER_TRUSTED_AFTER && record.hits > record.rule_hits[record.best];
     return record;
 }
 

@@ -2,22 +2,22 @@
 #define FB_SERVICES_WORKER_FLOW_RANKER_H
 
 /*
- * ranker: which tasks of a session are likely to be completed next.
+ * ranker: which of the tasks that may be taken up an agent is likely to take up next.
  *
- * A conditional logit (McFadden 1974) by AdaGrad over the *candidates*, the tasks that could be
- * completed: it learns from every completion among at least RANKER_LEAST of them, after the completed
- * task was ranked with what was known before. Nine features: how new it is among the candidates, its
- * priority, whether it shares the last completed task's parent, was freed by it, was planned with it,
- * or was planned just after it, how many wait for it, whether it was touched in the last half hour, and
- * e^(-age / 1 h). Simple rules are ranked beside it; the ranker is *trusted* only while more of the last
- * RANKER_WINDOW completions were among its first three than among any rule's.
+ * A conditional logit (McFadden 1974) by AdaGrad over the *candidates*: it learns from every choice
+ * among at least RANKER_LEAST of them, after the chosen task was ranked with what was known before. Who
+ * completes a task that nobody has claimed has chosen it by then. Nine features: how new it is among
+ * the candidates, its priority, whether it shares the parent of the agent's last task, was freed by it,
+ * was planned with it, or was planned just after it, how many wait for it, whether it was touched in
+ * the last half hour, and e^(-age / 1 h). Simple rules are ranked beside it; the ranker is *trusted*
+ * only while more of the last RANKER_WINDOW choices were among its first three than among any rule's.
  *
- * Of more than RANKER_CANDIDATES, the newest, the oldest, those near the last completed task and those
- * that it freed stand for all; a completed task that is not among them counts as missed by all.
+ * Of more than RANKER_CANDIDATES, the newest, the oldest, those planned after the agent's last task and
+ * those that it freed stand for all; a chosen task that is not among them counts as missed by all.
  * It tells what agents do, not what they should do, which is the schedule's to say; it claims nothing.
  *
  * Tasks are numbers from 1. The same calls give the same state, whatever is said in which order about
- * tasks between two completions. One thread at a time.
+ * tasks between two choices. One thread at a time.
  */
 
 #include <stdbool.h>
@@ -29,9 +29,9 @@ enum {
     RANKER_LEAST = 3,        /* candidates to learn from */
     RANKER_CANDIDATES = 400, /* ranked if there are no more */
     RANKER_SAMPLED = 128,    /* of more than that */
-    RANKER_WINDOW = 200,     /* completions that decide whether it is trusted */
+    RANKER_WINDOW = 200,     /* choices that decide whether it is trusted */
     RANKER_TRUSTED_AFTER = 20,
-    RANKER_FREED = 32,        /* tasks freed by the last completed one that are remembered */
+    RANKER_FREED = 32,        /* tasks freed by the last one that count */
     RANKER_FAN_OUT_MOST = 15, /* more count as this */
     RANKER_NAMED = 3,         /* hits are among the first so many */
     RANKER_TOUCHED_MS = 30 * 60 * 1000,
@@ -59,7 +59,7 @@ enum ranker_rule {
     RANKER_RULES
 };
 
-/* How a completion was ranked: places from 1; 0: not among those ranked, or none was. */
+/* How a choice was ranked: places from 1; 0: not among those ranked, or none was. */
 struct ranker_lesson {
     uint32_t candidates; /* that there were */
     uint32_t place;
@@ -79,13 +79,8 @@ struct ranker {
     /* learned */
     double weights[RANKER_FEATURES];
     double squares[RANKER_FEATURES];
-    uint64_t ranked;             /* completions learned from */
+    uint64_t ranked;             /* choices learned from */
     uint8_t hits[RANKER_WINDOW]; /* a ring: bit 0 the ranker's, bit 1 + r that of rule r */
-
-    /* the last completion */
-    uint32_t last;                /* 0: none yet */
-    uint32_t freed[RANKER_FREED]; /* in ascending order */
-    uint32_t freed_count;
 
     struct ranker_lesson lesson; /* the last call of ranker_learn; for who looks on */
     uint32_t left_out;           /* bits of features taken as 0; for comparisons */
@@ -108,12 +103,18 @@ void ranker_set_candidate(struct ranker *ranker, uint32_t number, bool candidate
 bool ranker_is_candidate(const struct ranker *ranker, uint32_t number);
 void ranker_touch(struct ranker *ranker, uint32_t number, int64_t now_ms);
 
-/* A task is about to be completed; it should still be a candidate, or nothing is learned. */
-void ranker_learn(struct ranker *ranker, uint32_t number, int64_t now_ms);
+/* What an agent did before it chooses. */
+struct ranker_last {
+    uint32_t task;                /* 0: nothing */
+    uint32_t freed[RANKER_FREED]; /* the lowest of those that it held up, in ascending order */
+    uint32_t freed_count;
+};
 
-/* It has been completed; then what it freed, of which the lowest RANKER_FREED are remembered. */
-void ranker_completed(struct ranker *ranker, uint32_t number);
-void ranker_freed(struct ranker *ranker, uint32_t number);
+void ranker_last_freed(struct ranker_last *last, uint32_t number);
+
+/* A task is about to be chosen; it should still be a candidate, or nothing is learned. */
+void ranker_learn(struct ranker *ranker, const struct ranker_last *last, uint32_t number,
+                  int64_t now_ms);
 
 struct ranker_likely {
     uint32_t task;
@@ -127,12 +128,12 @@ typedef bool (*ranker_may_fn)(const void *arg, uint32_t number);
  * Up to `most` (at most RANKER_CANDIDATES) of the candidates that `may` lets through (NULL: all), the
  * likeliest first: by the ranker if it is trusted, else by the rule that hit most; returns how many.
  */
-size_t ranker_likely(const struct ranker *ranker, int64_t now_ms, ranker_may_fn may,
-                     const void *arg, struct ranker_likely *likely, size_t most);
+size_t ranker_likely(const struct ranker *ranker, const struct ranker_last *last, int64_t now_ms,
+                     ranker_may_fn may, const void *arg, struct ranker_likely *likely, size_t most);
 
-/* Shares of the window's completions that were among the first three; of `rules` by rule. */
+/* Shares of the window's choices that were among the first three; of `rules` by rule. */
 struct ranker_record {
-    uint32_t completions; /* in the window */
+    uint32_t choices; /* in the window */
     double hits;
     double rule_hits[RANKER_RULES];
     enum ranker_rule best; /* of the rules; the later on a tie */

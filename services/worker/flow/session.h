@@ -96,7 +96,8 @@ struct session {
     struct effort effort;
     struct lease_holds holds;
     struct forecast forecast;
-    struct ranker ranker; /* candidates: learn_is_candidate */
+    struct ranker ranker;    /* its candidates: session_is_free */
+    uint32_t last_completed; /* task; 0: none yet */
 
     /* derived */
     struct graph *graph; /* nodes are numbers of tasks */
@@ -153,6 +154,13 @@ uint32_t session_holds_up(const struct session *session, uint32_t task);
 
 /* Awake time at a unix time: counts at most two hours of every silence. */
 int64_t session_awake_ms(const struct session *session, int64_t now_ms);
+
+/*
+ * Up to `most` (at most RANKER_CANDIDATES) of the ready tasks, those first that the agent is likely to
+ * take up next; returns how many. What it should do, the schedule says.
+ */
+size_t session_likely(const struct session *session, uint32_t agent, int64_t now_ms,
+                      struct ranker_likely *likely, size_t most);
 
 /* The flow state as it looks at `now_ms`, without a further event. */
 enum flow_state session_flow_state(const struct session *session, int64_t now_ms);

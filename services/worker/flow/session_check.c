@@ -91,7 +91,7 @@ static const char *task_fault(const struct session *session, uint32_t number)
         heap_has(&session->deferred, number) != (session_is_free(task) && !ready)) {
         return "a task is not among the ready where it belongs";
     }
-    if (ranker_is_candidate(&session->ranker, number) != learn_is_candidate(task)) {
+    if (ranker_is_candidate(&session->ranker, number) != session_is_free(task)) {
         return "a task is not among the ranker's candidates where it belongs";
     }
     if (graph_is_open(session->graph, number) == task_has_ended(task->state)) {

@@ -1,10 +1,5 @@
 #include "services/worker/flow/session_learn.h"
 
-bool learn_is_candidate(const struct task *task)
-{
-    return task->state == TASK_ACTIVE || session_is_free(task);
-}
-
 /* --- the ranker --- */
 
 static uint8_t fan_out(const struct session *session, uint32_t number)
@@ -47,23 +42,48 @@ static void describe_linked(struct session *session, const struct event_link *li
     }
 }
 
-void learn_completion(struct session *session, uint32_t number, int64_t now_ms)
+/* The agent's last task, or for want of one the session's, and what waited for it and waits no more. */
+static struct ranker_last last_of(const struct session *session, uint32_t agent)
 {
-    ranker_learn(&session->ranker, number, now_ms);
-}
+    struct ranker_last last = {.task = session->agents[agent].last_task};
 
-/* What waited for it and waits no more. */
-static void tell_freed(struct session *session, uint32_t number)
-{
-    ranker_completed(&session->ranker, number);
-    for (uint32_t at = graph_first_out(session->graph, number); at != GRAPH_NONE;
+    if (last.task == 0) {
+        last.task = session->last_completed;
+    }
+    if (last.task == 0 || session->tasks[last.task].state != TASK_COMPLETED) {
+        return last;
+    }
+    for (uint32_t at = graph_first_out(session->graph, last.task); at != GRAPH_NONE;
          at = graph_next_out(session->graph, at)) {
         const struct graph_edge edge = graph_edge_at(session->graph, at);
 
         if (graph_holds_up(edge.kind) && session_is_free(&session->tasks[edge.after])) {
-            ranker_freed(&session->ranker, edge.after);
+            ranker_last_freed(&last, edge.after);
         }
     }
+    return last;
+}
+
+void learn_choice(struct session *session, uint32_t number, uint32_t agent, int64_t now_ms)
+{
+    const struct ranker_last last = last_of(session, agent);
+
+    ranker_learn(&session->ranker, &last, number, now_ms);
+}
+
+static bool may_be_had(const void *arg, uint32_t number)
+{
+    const struct session *session = arg;
+
+    return schedule_is_ready(session->schedule, number);
+}
+
+size_t session_likely(const struct session *session, uint32_t agent, int64_t now_ms,
+                      struct ranker_likely *likely, size_t most)
+{
+    const struct ranker_last last = last_of(session, agent);
+
+    return ranker_likely(&session->ranker, &last, now_ms, may_be_had, session, likely, most);
 }
 
 void learn_derive(struct session *session)
@@ -115,7 +135,7 @@ void learn_event(struct session *session, const struct event *event)
         break;
     case EVENT_FINISHED:
         if (is_completion(event)) {
-            tell_freed(session, event->task);
+            session->last_completed = event->task;
         }
         return;
     default:

@@ -4,19 +4,16 @@
 /*
  * session_learn: what the forecast and the ranker of a session are told of what happens.
  *
- * A task is a candidate of the ranker while it is active, or queued and nothing but perhaps time holds
- * it up: when it may be had is for who names it to ask. For the files that fold.
+ * A task is a candidate of the ranker while it is queued and nothing but perhaps time holds it up: when
+ * it may be had is for who names it to ask. For the files that fold.
  */
 
 #include <stdint.h>
 
 #include "services/worker/flow/session.h"
 
-/* Whether a task could be completed next. */
-bool learn_is_candidate(const struct task *task);
-
-/* A task is about to be completed; nothing of it has changed yet. */
-void learn_completion(struct session *session, uint32_t number, int64_t now_ms);
+/* A task is about to be claimed; neither of it nor of the agent anything has changed yet. */
+void learn_choice(struct session *session, uint32_t number, uint32_t agent, int64_t now_ms);
 
 /* An event has been folded. */
 void learn_event(struct session *session, const struct event *event);

@@ -3,8 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "services/worker/flow/session_learn.h"
-
 void life_count_leaf(struct session *session, const struct task *task, bool in)
 {
     const uint64_t percent = task->state == TASK_COMPLETED ? 100 : task->percent;
@@ -30,7 +28,7 @@ void life_place(struct session *session, uint32_t number)
 {
     const struct task *task = &session->tasks[number];
 
-    ranker_set_candidate(&session->ranker, number, learn_is_candidate(task));
+    ranker_set_candidate(&session->ranker, number, session_is_free(task));
     if (!session_is_free(task)) {
         schedule_unready(session->schedule, number);
         heap_remove(&session->deferred, number);

@@ -168,12 +168,7 @@ void snapshot_code_ranker(struct coder *coder, struct session *session)
         coder_u32(coder, &hits, (1U << (RANKER_RULES + 1)) - 1);
         ranker->hits[i] = (uint8_t)hits;
     }
-    coder_u32(coder, &ranker->last, session->task_count);
-    coder_u32(coder, &ranker->freed_count, RANKER_FREED);
-    for (uint32_t i = 0; i < ranker->freed_count; i++) {
-        coder_u32(coder, &ranker->freed[i], session->task_count);
-        coder->failed |= i > 0 && ranker->freed[i] <= ranker->freed[i - 1];
-    }
+    coder_u32(coder, &session->last_completed, session->task_count);
     if (coder->failed || (coder->out == NULL && !ranker_reserve(ranker, session->task_count))) {
         coder->failed = true;
         return;
