@@ -62,9 +62,9 @@ static const struct {
     const char *word;
     enum event_link_kind kind;
 } types[] = {
-    {"blocks", EVENT_LINK_AFTER},           {"parent-child", EVENT_LINK_PARENT},
-    {"waits-for", EVENT_LINK_ENDS},         {"conditional-blocks", EVENT_LINK_ON_FAIL},
-    {"discovered-from", EVENT_LINK_FROM},   {"duplicates", EVENT_LINK_DUP},
+    {"blocks", EVENT_LINK_AFTER},         {"parent-child", EVENT_LINK_PARENT},
+    {"waits-for", EVENT_LINK_ENDS},       {"conditional-blocks", EVENT_LINK_ON_FAIL},
+    {"discovered-from", EVENT_LINK_FROM}, {"duplicates", EVENT_LINK_DUP},
 };
 
 bool beads_is(struct fb_text line)
@@ -114,8 +114,8 @@ static struct fb_status read_links(struct outline *outline, const char *where,
         }
         place = fb_arena_printf(outline->arena, "%s.dependencies[%u].depends_on_id", where,
                                 (unsigned)i);
-        status = foreign_id(outline, place == NULL ? where : place, dependency.on,
-                            EVENT_KEY_BYTES, &link.id);
+        status = foreign_id(outline, place == NULL ? where : place, dependency.on, EVENT_KEY_BYTES,
+                            &link.id);
         if (fb_is_ok(status)) {
             status = outline_add_link(outline, &link);
         }
@@ -231,8 +231,7 @@ struct fb_status beads_end(struct outline *outline)
         const uint32_t on = names_find(&family.ids, link->id);
 
         if (link->kind != EVENT_LINK_PARENT && link->kind != EVENT_LINK_FROM &&
-            link->kind != EVENT_LINK_DUP && on != NAMES_NONE &&
-            is_below(&family, link->task, on)) {
+            link->kind != EVENT_LINK_DUP && on != NAMES_NONE && is_below(&family, link->task, on)) {
             outline_warn(outline, "%s: it is part of what blocks it, which waits for it here",
                          outline->tasks[link->task].where);
         } else {

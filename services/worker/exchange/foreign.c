@@ -135,8 +135,9 @@ uint32_t foreign_weight(struct outline *outline, const char *where, const char *
                      OUTLINE_WEIGHT);
         return OUTLINE_WEIGHT;
     }
-    weight = number <= 1 ? 1 : (number >= EVENT_WEIGHT_MOST ? EVENT_WEIGHT_MOST
-                                                            : (uint32_t)lround(number));
+    weight = number <= 1
+                 ? 1
+                 : (number >= EVENT_WEIGHT_MOST ? EVENT_WEIGHT_MOST : (uint32_t)lround(number));
     if (weight != number) {
         outline_warn(outline, "%s.%s: %.*s is not one of 1 to 10, taken as %u", where, field,
                      shown(value), value.data, (unsigned)weight);
@@ -165,9 +166,9 @@ uint32_t foreign_priority(struct outline *outline, const char *where, struct fb_
         const char *word;
         uint32_t priority;
     } words[] = {
-        {"backlog", 4}, {"blocker", 0}, {"critical", 0}, {"high", 1},   {"highest", 0},
-        {"low", 3},     {"lowest", 4},  {"major", 1},    {"medium", 2}, {"minor", 3},
-        {"none", 4},    {"normal", 2},  {"optional", 4}, {"p0", 0},     {"p1", 1},
+        {"backlog", 4}, {"blocker", 0}, {"critical", 0}, {"high", 1},    {"highest", 0},
+        {"low", 3},     {"lowest", 4},  {"major", 1},    {"medium", 2},  {"minor", 3},
+        {"none", 4},    {"normal", 2},  {"optional", 4}, {"p0", 0},      {"p1", 1},
         {"p2", 2},      {"p3", 3},      {"p4", 4},       {"trivial", 4}, {"urgent", 0},
     };
     const enum fb_json_kind kind = fb_json_kind_of(value);
@@ -180,8 +181,9 @@ uint32_t foreign_priority(struct outline *outline, const char *where, struct fb_
     }
     if (number_of(value, &number)) {
         const uint32_t priority =
-            number <= 0 ? 0 : (number >= EVENT_PRIORITY_MOST ? EVENT_PRIORITY_MOST
-                                                             : (uint32_t)lround(number));
+            number <= 0
+                ? 0
+                : (number >= EVENT_PRIORITY_MOST ? EVENT_PRIORITY_MOST : (uint32_t)lround(number));
 
         if (priority != number) {
             outline_warn(outline, "%s.priority: %.*s is not one of 0 to 4, taken as %u", where,
@@ -201,7 +203,8 @@ uint32_t foreign_priority(struct outline *outline, const char *where, struct fb_
     return OUTLINE_PRIORITY;
 }
 
-const struct foreign_state *foreign_state_of(const struct foreign_state *states, struct fb_text word)
+const struct foreign_state *foreign_state_of(const struct foreign_state *states,
+                                             struct fb_text word)
 {
     char plain[WORD_BYTES];
 

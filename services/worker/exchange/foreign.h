@@ -50,7 +50,8 @@ struct foreign_state {
 };
 
 /* The row of a word; NULL for a word that is not in the table. Rows end with a NULL word. */
-const struct foreign_state *foreign_state_of(const struct foreign_state *states, struct fb_text word);
+const struct foreign_state *foreign_state_of(const struct foreign_state *states,
+                                             struct fb_text word);
 
 /* Sets state, and gate and note unless they have been set, by the word; queued, with a warning, for
  * one that is not known. */

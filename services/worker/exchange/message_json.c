@@ -97,8 +97,7 @@ static bool write_value(const ProtobufCFieldDescriptor *field, const void *at,
     case PROTOBUF_C_TYPE_UINT64: {
         const uint64_t value = *(const uint64_t *)at;
 
-        fb_buffer_printf(out, value <= EXACT_MOST ? "%llu" : "\"%llu\"",
-                         (unsigned long long)value);
+        fb_buffer_printf(out, value <= EXACT_MOST ? "%llu" : "\"%llu\"", (unsigned long long)value);
         return true;
     }
     case PROTOBUF_C_TYPE_BOOL:
@@ -404,8 +403,8 @@ static struct fb_status unknown_member(const struct reading *reading,
     return fb_arena_fail(reading->arena, FB_INVALID_ARGUMENT,
                          "%s.%s: there is no such member%s%s%s; a newer flow-balancer may know it",
                          path_of(reading), word == NULL ? "" : word,
-                         nearest == NULL ? "" : ", did you mean \"",
-                         nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?");
+                         nearest == NULL ? "" : ", did you mean \"", nearest == NULL ? "" : nearest,
+                         nearest == NULL ? "" : "\"?");
 }
 
 static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *descriptor,
@@ -461,8 +460,8 @@ static struct fb_status read_message(const struct reading *reading,
 }
 
 struct fb_status message_json_read(const ProtobufCMessageDescriptor *descriptor,
-                                   struct fb_text object, const char *where,
-                                   struct fb_arena *arena, ProtobufCMessage **message)
+                                   struct fb_text object, const char *where, struct fb_arena *arena,
+                                   ProtobufCMessage **message)
 {
     const struct reading reading = {.arena = arena, .name = where};
 

@@ -26,7 +26,7 @@ bool message_json_write(const ProtobufCMessage *message, struct fb_buffer *out);
  * below `where`, what was expected and, for an unknown one, the name that was most likely meant.
  */
 struct fb_status message_json_read(const ProtobufCMessageDescriptor *descriptor,
-                                   struct fb_text object, const char *where,
-                                   struct fb_arena *arena, ProtobufCMessage **message);
+                                   struct fb_text object, const char *where, struct fb_arena *arena,
+                                   ProtobufCMessage **message);
 
 #endif

@@ -84,9 +84,9 @@ struct fb_status outline_add_task(struct outline *outline, const struct outline_
     struct outline_task *added;
 
     if (outline->task_count == OUTLINE_TASKS_MOST) {
-        return fb_arena_fail(outline->arena, FB_RESOURCE_EXHAUSTED,
-                             "%s: a session holds at most 200,000 tasks; import the document in parts",
-                             task->where);
+        return fb_arena_fail(
+            outline->arena, FB_RESOURCE_EXHAUSTED,
+            "%s: a session holds at most 200,000 tasks; import the document in parts", task->where);
     }
     if (outline->task_count == outline->task_room &&
         !grow((void **)&outline->tasks, &outline->task_room, sizeof(*outline->tasks))) {
@@ -177,8 +177,7 @@ static struct fb_status find_ends(struct outline *outline, const struct names *i
                                  place_of(outline, link), shown(link->id), link->id.data);
         }
         if (link->on == NAMES_NONE) {
-            outline_warn(outline,
-                         "%s: dropped, for there is no task \"%.*s\" in the document",
+            outline_warn(outline, "%s: dropped, for there is no task \"%.*s\" in the document",
                          place_of(outline, link), shown(link->id), link->id.data);
             link->kind = 0;
         } else if (link->on == link->task) {

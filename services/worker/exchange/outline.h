@@ -23,9 +23,9 @@
 enum {
     OUTLINE_TASKS_MOST = 200000,
     OUTLINE_LINKS_MOST = 1000000,
-    OUTLINE_WARNINGS = 100,   /* sentences kept; further ones are only counted */
-    OUTLINE_PATH_NAMED = 16,  /* tasks of a cycle that an error names */
-    OUTLINE_WEIGHT = 5,       /* where a document says nothing */
+    OUTLINE_WARNINGS = 100,  /* sentences kept; further ones are only counted */
+    OUTLINE_PATH_NAMED = 16, /* tasks of a cycle that an error names */
+    OUTLINE_WEIGHT = 5,      /* where a document says nothing */
     OUTLINE_PRIORITY = 2,
 };
 

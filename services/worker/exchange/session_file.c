@@ -156,8 +156,7 @@ static const char *word_of(enum task_state state)
 /* Whether the word in the document still says what has become of the task. */
 static bool still_says(struct fb_text word, const struct task *task)
 {
-    const struct foreign_state *row =
-        word.size == 0 ? &states[0] : foreign_state_of(states, word);
+    const struct foreign_state *row = word.size == 0 ? &states[0] : foreign_state_of(states, word);
 
     if (row == NULL) {
         row = &states[0]; /* as it was read */

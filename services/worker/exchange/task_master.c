@@ -52,11 +52,11 @@ static const struct foreign_member members[] = {
 struct level {
     struct outline *outline;
     struct fb_text tag;
-    const struct level *above;  /* NULL: the tag's own tasks */
-    const char *where;          /* "$.master.tasks" */
-    struct fb_text parent;      /* id without the tag; empty at the top */
-    uint32_t parent_index;      /* in the outline */
-    struct names ids;           /* of the tasks in the list, as they stand there */
+    const struct level *above; /* NULL: the tag's own tasks */
+    const char *where;         /* "$.master.tasks" */
+    struct fb_text parent;     /* id without the tag; empty at the top */
+    uint32_t parent_index;     /* in the outline */
+    struct names ids;          /* of the tasks in the list, as they stand there */
     unsigned depth;
 };
 
@@ -132,9 +132,9 @@ static struct fb_status read_links(const struct level *level, const char *where,
         place = place == NULL ? where : place;
         status = foreign_id(level->outline, place, walk.value, EVENT_KEY_BYTES, &id);
         if (fb_is_ok(status)) {
-            status = global_id(
-                level, place,
-                names_find(&level->ids, id) == NAMES_NONE ? id : local_id(level, id), &link.id);
+            status = global_id(level, place,
+                               names_find(&level->ids, id) == NAMES_NONE ? id : local_id(level, id),
+                               &link.id);
         }
         if (fb_is_ok(status)) {
             status = outline_add_link(level->outline, &link);
@@ -315,9 +315,9 @@ struct fb_status task_master_read(struct fb_text document, struct outline *outli
         if (fb_is_ok(status)) {
             const size_t named = tag.size < EVENT_KEY_BYTES ? tag.size : EVENT_KEY_BYTES;
 
-            status = read_tag(
-                outline, tag,
-                fb_arena_printf(outline->arena, "$.%.*s.tasks", (int)named, tag.data), tasks);
+            status = read_tag(outline, tag,
+                              fb_arena_printf(outline->arena, "$.%.*s.tasks", (int)named, tag.data),
+                              tasks);
         }
     }
     if (fb_is_ok(status) && !any) {

@@ -1,4 +1,4 @@
-#include "services/worker/flow/event.h"
+#include "services/worker/flow/event_parts.h"
 
 #include <string.h>
 
@@ -12,7 +12,7 @@ static bool is_time(int64_t unix_ms)
     return unix_ms >= 0 && unix_ms <= UNIX_MS_MOST;
 }
 
-static bool is_text(struct fb_text text, size_t least, size_t most)
+bool event_is_text(struct fb_text text, size_t least, size_t most)
 {
     return text.size >= least && text.size <= most &&
            fb_utf8_check(text.data, text.size) == text.size &&
@@ -25,7 +25,7 @@ static bool are_texts(struct event_texts texts, size_t count_most, size_t bytes_
         return false;
     }
     for (size_t i = 0; i < texts.count; i++) {
-        if (!is_text(texts.items[i], 1, bytes_most)) {
+        if (!event_is_text(texts.items[i], 1, bytes_most)) {
             return false;
         }
     }
@@ -56,8 +56,9 @@ static bool is_evidence(struct event_evidence_list evidence)
         const struct event_evidence *item = &evidence.items[i];
 
         if ((unsigned)item->kind >= EVENT_EVIDENCE_KINDS ||
-            !is_text(item->ref, 1, EVENT_EVIDENCE_BYTES) ||
-            !is_text(item->host, 0, EVENT_HOST_BYTES) || item->size < 0 || item->size > SIZE_MOST ||
+            !event_is_text(item->ref, 1, EVENT_EVIDENCE_BYTES) ||
+            !event_is_text(item->host, 0, EVENT_HOST_BYTES) || item->size < 0 ||
+            item->size > SIZE_MOST ||
             (item->sha256.size != 0 && item->sha256.size != EVENT_SHA256_BYTES)) {
             return false;
         }
@@ -65,18 +66,18 @@ static bool is_evidence(struct event_evidence_list evidence)
     return true;
 }
 
-static struct fb_status check_planned_task(const struct event_planned_task *task)
+struct fb_status event_check_planned_task(const struct event_planned_task *task)
 {
-    if (!is_text(task->title, 1, EVENT_TITLE_BYTES)) {
+    if (!event_is_text(task->title, 1, EVENT_TITLE_BYTES)) {
         return refuse(title_why);
     }
-    if (!is_text(task->key, 0, EVENT_KEY_BYTES)) {
+    if (!event_is_text(task->key, 0, EVENT_KEY_BYTES)) {
         return refuse("key: at most 128 bytes of UTF-8");
     }
-    if (!is_text(task->body, 0, EVENT_BODY_BYTES)) {
+    if (!event_is_text(task->body, 0, EVENT_BODY_BYTES)) {
         return refuse(body_why);
     }
-    if (!is_text(task->accept, 0, EVENT_ACCEPT_BYTES)) {
+    if (!event_is_text(task->accept, 0, EVENT_ACCEPT_BYTES)) {
         return refuse(accept_why);
     }
     if (task->weight < 1 || task->weight > EVENT_WEIGHT_MOST) {
@@ -97,7 +98,7 @@ static struct fb_status check_planned_task(const struct event_planned_task *task
     return fb_ok;
 }
 
-static struct fb_status check_links(const struct event_link *links, size_t count)
+struct fb_status event_check_links(const struct event_link *links, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (links[i].kind < EVENT_LINK_AFTER || links[i].kind >= EVENT_LINK_KINDS) {
@@ -118,17 +119,17 @@ static struct fb_status check_planned(const struct event *event)
     if (event->planned.task_count == 0) {
         return refuse("tasks: at least one");
     }
-    if (!is_text(event->planned.plan_key, 0, EVENT_KEY_BYTES)) {
+    if (!event_is_text(event->planned.plan_key, 0, EVENT_KEY_BYTES)) {
         return refuse("plan_key: at most 128 bytes of UTF-8");
     }
     for (size_t i = 0; i < event->planned.task_count; i++) {
-        const struct fb_status status = check_planned_task(&event->planned.tasks[i]);
+        const struct fb_status status = event_check_planned_task(&event->planned.tasks[i]);
 
         if (!fb_is_ok(status)) {
             return status;
         }
     }
-    return check_links(event->planned.links, event->planned.link_count);
+    return event_check_links(event->planned.links, event->planned.link_count);
 }
 
 static struct fb_status check_edited(const struct event *event)
@@ -138,14 +139,16 @@ static struct fb_status check_edited(const struct event *event)
     if (fields == 0 || (fields & ~(uint32_t)EVENT_FIELDS) != 0) {
         return refuse("fields: at least one, and only such as there are");
     }
-    if ((fields & EVENT_FIELD_TITLE) != 0 && !is_text(event->edited.title, 1, EVENT_TITLE_BYTES)) {
+    if ((fields & EVENT_FIELD_TITLE) != 0 &&
+        !event_is_text(event->edited.title, 1, EVENT_TITLE_BYTES)) {
         return refuse(title_why);
     }
-    if ((fields & EVENT_FIELD_BODY) != 0 && !is_text(event->edited.body, 0, EVENT_BODY_BYTES)) {
+    if ((fields & EVENT_FIELD_BODY) != 0 &&
+        !event_is_text(event->edited.body, 0, EVENT_BODY_BYTES)) {
         return refuse(body_why);
     }
     if ((fields & EVENT_FIELD_ACCEPT) != 0 &&
-        !is_text(event->edited.accept, 0, EVENT_ACCEPT_BYTES)) {
+        !event_is_text(event->edited.accept, 0, EVENT_ACCEPT_BYTES)) {
         return refuse(accept_why);
     }
     if ((fields & EVENT_FIELD_WEIGHT) != 0 &&
@@ -166,8 +169,8 @@ static struct fb_status check_requeued(const struct event *event)
     if (event->requeued.cause < EVENT_HANDED_BACK || event->requeued.cause >= EVENT_CAUSES) {
         return refuse("cause: there is no such cause");
     }
-    if (!is_text(event->requeued.reason, event->requeued.cause == EVENT_REOPENED,
-                 EVENT_REASON_BYTES)) {
+    if (!event_is_text(event->requeued.reason, event->requeued.cause == EVENT_REOPENED,
+                       EVENT_REASON_BYTES)) {
         return refuse("reason: at most 1,024 bytes of UTF-8, and needed to reopen");
     }
     return is_time(event->requeued.defer_until_unix_ms) ? fb_ok : refuse(defer_why);
@@ -178,7 +181,7 @@ static struct fb_status check_finished(const struct event *event)
     if (event->finished.outcome < EVENT_COMPLETED || event->finished.outcome >= EVENT_OUTCOMES) {
         return refuse("outcome: there is no such outcome");
     }
-    if (!is_text(event->finished.summary, 0, EVENT_SUMMARY_BYTES)) {
+    if (!event_is_text(event->finished.summary, 0, EVENT_SUMMARY_BYTES)) {
         return refuse("summary: at most 4 KiB of UTF-8");
     }
     if (!is_evidence(event->finished.evidence)) {
@@ -191,7 +194,7 @@ static struct fb_status check_opened(const struct event *event)
 {
     const int64_t lease_ms = event->opened.lease_ms;
 
-    if (!is_text(event->opened.name, 1, EVENT_NAME_BYTES)) {
+    if (!event_is_text(event->opened.name, 1, EVENT_NAME_BYTES)) {
         return refuse("name: 1 to 256 bytes of UTF-8");
     }
     if (lease_ms != 0 && (lease_ms < EVENT_LEASE_LEAST_MS || lease_ms > EVENT_LEASE_MOST_MS)) {
@@ -212,13 +215,13 @@ static struct fb_status check_kind(const struct event *event)
     case EVENT_PLANNED:
         return check_planned(event);
     case EVENT_LINKED:
-        return check_links(event->linked.links, event->linked.link_count);
+        return event_check_links(event->linked.links, event->linked.link_count);
     case EVENT_CLAIMED:
         return event->claimed.lasts_ms > 0 && event->claimed.lasts_ms <= INT64_C(86400000)
                    ? fb_ok
                    : refuse("lasts_ms: up to a day");
     case EVENT_NOTED:
-        if (!is_text(event->noted.note, 0, EVENT_NOTE_BYTES)) {
+        if (!event_is_text(event->noted.note, 0, EVENT_NOTE_BYTES)) {
             return refuse(note_why);
         }
         if (event->noted.percent > 100) {
@@ -226,7 +229,7 @@ static struct fb_status check_kind(const struct event *event)
         }
         return is_evidence(event->noted.evidence) ? fb_ok : refuse(evidence_why);
     case EVENT_BLOCKED:
-        return is_text(event->blocked.gate, event->blocked.blocker == 0, EVENT_REASON_BYTES)
+        return event_is_text(event->blocked.gate, event->blocked.blocker == 0, EVENT_REASON_BYTES)
                    ? fb_ok
                    : refuse("blocker: a task, or a text of at most 1,024 bytes");
     case EVENT_REQUEUED:
@@ -236,10 +239,17 @@ static struct fb_status check_kind(const struct event *event)
     case EVENT_EDITED:
         return check_edited(event);
     case EVENT_UNATTACHED:
-        if (!is_text(event->unattached.note, 0, EVENT_NOTE_BYTES)) {
+        if (!event_is_text(event->unattached.note, 0, EVENT_NOTE_BYTES)) {
             return refuse(note_why);
         }
         return is_evidence(event->unattached.evidence) ? fb_ok : refuse(evidence_why);
+    case EVENT_DOCUMENT:
+    case EVENT_IMPORTED:
+    case EVENT_COMPACTED:
+    case EVENT_EXPANDED:
+    case EVENT_MERGED:
+    case EVENT_CONFLICT:
+        return event_check_exchange(event);
     case EVENT_RESTED:
     case EVENT_UNKNOWN:
         return fb_ok;
@@ -252,13 +262,13 @@ struct fb_status event_check(const struct event *event)
     if (!is_time(event->unix_ms)) {
         return refuse("unix_ms: a unix time in milliseconds");
     }
-    if (!is_text(event->actor, 0, EVENT_ACTOR_BYTES)) {
+    if (!event_is_text(event->actor, 0, EVENT_ACTOR_BYTES)) {
         return refuse("agent: at most 128 bytes of UTF-8");
     }
-    if (!is_text(event->request_id, 0, EVENT_REQUEST_BYTES)) {
+    if (!event_is_text(event->request_id, 0, EVENT_REQUEST_BYTES)) {
         return refuse("request_id: at most 128 bytes of UTF-8");
     }
-    if (!is_text(event->origin, 0, EVENT_ORIGIN_BYTES)) {
+    if (!event_is_text(event->origin, 0, EVENT_ORIGIN_BYTES)) {
         return refuse("origin: at most 128 bytes of UTF-8");
     }
     if ((unsigned)event->command >= EVENT_COMMANDS) {

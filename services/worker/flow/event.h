@@ -39,6 +39,12 @@ enum {
     EVENT_PHASES = 5,
     EVENT_LEASE_LEAST_MS = 1000,
     EVENT_LEASE_MOST_MS = 4 * 60 * 60 * 1000,
+    EVENT_DOCUMENT_BYTES = 64 << 20,
+    EVENT_DOCUMENT_PARTS = 1024,
+    EVENT_DOCUMENT_PART_BYTES = 512 << 10,
+    EVENT_COMPACTED_TASKS = 10000,
+    EVENT_KNOWN_ORIGINS = 1024,
+    EVENT_FIELD_BYTES = 32,
     EVENT_BYTES = 1 << 20, /* the most an event may take when packed */
 };
 
@@ -57,6 +63,12 @@ enum event_kind {
     EVENT_FINISHED,
     EVENT_EDITED,
     EVENT_UNATTACHED,
+    EVENT_DOCUMENT = 40,
+    EVENT_IMPORTED,
+    EVENT_COMPACTED,
+    EVENT_EXPANDED,
+    EVENT_MERGED,
+    EVENT_CONFLICT,
 };
 
 struct event_texts {
@@ -149,6 +161,42 @@ enum event_command {
     EVENT_COMMANDS
 };
 
+enum event_imported_state {
+    EVENT_IMPORTED_UNSAID,
+    EVENT_IMPORTED_QUEUED,
+    EVENT_IMPORTED_BLOCKED,
+    EVENT_IMPORTED_RESTING,
+    EVENT_IMPORTED_COMPLETED,
+    EVENT_IMPORTED_FAILED,
+    EVENT_IMPORTED_CANCELLED,
+    EVENT_IMPORTED_STATES
+};
+
+struct event_imported_task {
+    struct event_planned_task task;
+    enum event_imported_state state;
+    struct fb_text note;
+    struct fb_text summary;
+    struct fb_text gate;
+};
+
+struct event_expanded_task {
+    uint32_t task;
+    struct fb_text body;
+    struct fb_text accept;
+    struct fb_text note;
+};
+
+struct event_identity {
+    struct fb_text origin; /* empty: that of the event */
+    uint32_t number;
+};
+
+struct event_known {
+    struct fb_text origin;
+    uint64_t sequence;
+};
+
 struct event {
     enum event_kind kind;
     int64_t unix_ms;
@@ -229,6 +277,47 @@ struct event {
             struct fb_text note;
             struct event_evidence_list evidence;
         } unattached;
+        struct {
+            struct fb_text sha256;
+            uint32_t format;
+            uint64_t size;
+            uint32_t part;
+            uint32_t parts;
+            struct fb_text data;
+            bool taken;
+        } document;
+        struct {
+            uint32_t first_task;
+            const struct event_imported_task *tasks;
+            size_t task_count;
+            const struct event_link *links;
+            size_t link_count;
+            struct fb_text sha256;
+        } imported;
+        struct {
+            struct fb_text sha256;
+            uint64_t size;
+            const uint32_t *tasks; /* increasing */
+            size_t task_count;
+        } compacted;
+        struct {
+            struct fb_text sha256;
+            const struct event_expanded_task *tasks; /* by number, increasing */
+            size_t task_count;
+        } expanded;
+        struct {
+            struct fb_text event;
+            const struct event_identity *tasks;
+            size_t task_count;
+            const struct event_known *knows;
+            size_t known_count;
+            uint32_t follows;
+        } merged;
+        struct {
+            struct fb_text field;
+            struct fb_text other;
+            struct fb_text other_origin;
+        } conflict;
     };
 };
 

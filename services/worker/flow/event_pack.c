@@ -1,7 +1,5 @@
 #include "services/worker/flow/event_parts.h"
 
-#include "flowbalancer/v1/flow_event.pb-c.h"
-
 void *event_take(struct event_room *room, size_t count, size_t size)
 {
     void *memory = fb_arena_zalloc(room->arena, count == 0 ? 1 : count, size);
@@ -10,7 +8,7 @@ void *event_take(struct event_room *room, size_t count, size_t size)
     return memory;
 }
 
-static char *string_of(struct event_room *room, struct fb_text text)
+char *event_string(struct event_room *room, struct fb_text text)
 {
     char *copy = fb_arena_copy(room->arena, text.size == 0 ? "" : text.data, text.size);
 
@@ -23,7 +21,7 @@ static char **strings_of(struct event_room *room, struct event_texts texts)
     char **strings = event_take(room, texts.count, sizeof(*strings));
 
     for (size_t i = 0; strings != NULL && i < texts.count; i++) {
-        strings[i] = string_of(room, texts.items[i]);
+        strings[i] = event_string(room, texts.items[i]);
     }
     return strings;
 }
@@ -43,18 +41,18 @@ static Flowbalancer__V1__FlowEvidence **evidence_of(struct event_room *room,
 
         made[i] = (Flowbalancer__V1__FlowEvidence)FLOWBALANCER__V1__FLOW_EVIDENCE__INIT;
         made[i].kind = (Flowbalancer__V1__FlowEvidenceKind)item->kind;
-        made[i].ref = string_of(room, item->ref);
+        made[i].ref = event_string(room, item->ref);
         made[i].sha256.len = item->sha256.size;
-        made[i].sha256.data = (uint8_t *)string_of(room, item->sha256);
+        made[i].sha256.data = (uint8_t *)event_string(room, item->sha256);
         made[i].size = item->size;
-        made[i].host = string_of(room, item->host);
+        made[i].host = event_string(room, item->host);
         list[i] = &made[i];
     }
     return list;
 }
 
-static Flowbalancer__V1__FlowLink **links_of(struct event_room *room,
-                                             const struct event_link *links, size_t count)
+Flowbalancer__V1__FlowLink **event_links(struct event_room *room, const struct event_link *links,
+                                         size_t count)
 {
     Flowbalancer__V1__FlowLink **list =
         event_take(room, count, sizeof(Flowbalancer__V1__FlowLink *));
@@ -74,9 +72,9 @@ static Flowbalancer__V1__FlowLink **links_of(struct event_room *room,
     return list;
 }
 
-static Flowbalancer__V1__FlowPlannedTask **tasks_of(struct event_room *room,
-                                                    const struct event_planned_task *tasks,
-                                                    size_t count)
+Flowbalancer__V1__FlowPlannedTask **event_tasks(struct event_room *room,
+                                                const struct event_planned_task *tasks,
+                                                size_t count)
 {
     Flowbalancer__V1__FlowPlannedTask **list =
         event_take(room, count, sizeof(Flowbalancer__V1__FlowPlannedTask *));
@@ -87,10 +85,10 @@ static Flowbalancer__V1__FlowPlannedTask **tasks_of(struct event_room *room,
     }
     for (size_t i = 0; i < count; i++) {
         made[i] = (Flowbalancer__V1__FlowPlannedTask)FLOWBALANCER__V1__FLOW_PLANNED_TASK__INIT;
-        made[i].title = string_of(room, tasks[i].title);
-        made[i].key = string_of(room, tasks[i].key);
-        made[i].body = string_of(room, tasks[i].body);
-        made[i].accept = string_of(room, tasks[i].accept);
+        made[i].title = event_string(room, tasks[i].title);
+        made[i].key = event_string(room, tasks[i].key);
+        made[i].body = event_string(room, tasks[i].body);
+        made[i].accept = event_string(room, tasks[i].accept);
         made[i].weight = tasks[i].weight;
         made[i].priority = tasks[i].priority;
         made[i].phase = (Flowbalancer__V1__FlowPhase)tasks[i].phase;
@@ -117,7 +115,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
     case EVENT_OPENED: {
         MAKE(room, Flowbalancer__V1__FlowSessionOpened,
              FLOWBALANCER__V1__FLOW_SESSION_OPENED__INIT);
-        made->name = string_of(room, event->opened.name);
+        made->name = event_string(room, event->opened.name);
         made->active_most = event->opened.active_most;
         made->load_most = event->opened.load_most;
         made->auto_ = event->opened.automatic;
@@ -138,10 +136,10 @@ static void fill_kind(struct event_room *room, const struct event *event,
         MAKE(room, Flowbalancer__V1__FlowTasksPlanned, FLOWBALANCER__V1__FLOW_TASKS_PLANNED__INIT);
         made->first_task = event->planned.first_task;
         made->n_tasks = event->planned.task_count;
-        made->tasks = tasks_of(room, event->planned.tasks, event->planned.task_count);
+        made->tasks = event_tasks(room, event->planned.tasks, event->planned.task_count);
         made->n_links = event->planned.link_count;
-        made->links = links_of(room, event->planned.links, event->planned.link_count);
-        made->plan_key = string_of(room, event->planned.plan_key);
+        made->links = event_links(room, event->planned.links, event->planned.link_count);
+        made->plan_key = event_string(room, event->planned.plan_key);
         made->items = event->planned.items;
         message->planned = made;
         break;
@@ -149,7 +147,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
     case EVENT_LINKED: {
         MAKE(room, Flowbalancer__V1__FlowTasksLinked, FLOWBALANCER__V1__FLOW_TASKS_LINKED__INIT);
         made->n_links = event->linked.link_count;
-        made->links = links_of(room, event->linked.links, event->linked.link_count);
+        made->links = event_links(room, event->linked.links, event->linked.link_count);
         message->linked = made;
         break;
     }
@@ -165,7 +163,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
     case EVENT_NOTED: {
         MAKE(room, Flowbalancer__V1__FlowTaskNoted, FLOWBALANCER__V1__FLOW_TASK_NOTED__INIT);
         made->task = event->task;
-        made->note = string_of(room, event->noted.note);
+        made->note = event_string(room, event->noted.note);
         made->n_evidence = event->noted.evidence.count;
         made->evidence = evidence_of(room, event->noted.evidence);
         made->percent = event->noted.percent;
@@ -182,7 +180,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         MAKE(room, Flowbalancer__V1__FlowTaskBlocked, FLOWBALANCER__V1__FLOW_TASK_BLOCKED__INIT);
         made->task = event->task;
         made->blocker = event->blocked.blocker;
-        made->gate = string_of(room, event->blocked.gate);
+        made->gate = event_string(room, event->blocked.gate);
         message->blocked = made;
         break;
     }
@@ -190,7 +188,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         MAKE(room, Flowbalancer__V1__FlowTaskRequeued, FLOWBALANCER__V1__FLOW_TASK_REQUEUED__INIT);
         made->task = event->task;
         made->cause = (Flowbalancer__V1__FlowRequeueCause)event->requeued.cause;
-        made->reason = string_of(room, event->requeued.reason);
+        made->reason = event_string(room, event->requeued.reason);
         made->defer_until_unix_ms = event->requeued.defer_until_unix_ms;
         message->requeued = made;
         break;
@@ -200,7 +198,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->task = event->task;
         made->outcome = (Flowbalancer__V1__FlowOutcome)event->finished.outcome;
         made->fence = event->finished.fence;
-        made->summary = string_of(room, event->finished.summary);
+        made->summary = event_string(room, event->finished.summary);
         made->n_evidence = event->finished.evidence.count;
         made->evidence = evidence_of(room, event->finished.evidence);
         message->finished = made;
@@ -210,9 +208,9 @@ static void fill_kind(struct event_room *room, const struct event *event,
         MAKE(room, Flowbalancer__V1__FlowTaskEdited, FLOWBALANCER__V1__FLOW_TASK_EDITED__INIT);
         made->task = event->task;
         made->fields = event->edited.fields;
-        made->title = string_of(room, event->edited.title);
-        made->body = string_of(room, event->edited.body);
-        made->accept = string_of(room, event->edited.accept);
+        made->title = event_string(room, event->edited.title);
+        made->body = event_string(room, event->edited.body);
+        made->accept = event_string(room, event->edited.accept);
         made->weight = event->edited.weight;
         made->priority = event->edited.priority;
         made->defer_until_unix_ms = event->edited.defer_until_unix_ms;
@@ -224,12 +222,20 @@ static void fill_kind(struct event_room *room, const struct event *event,
              FLOWBALANCER__V1__FLOW_NOTE_UNATTACHED__INIT);
         made->task = event->task;
         made->fence = event->unattached.fence;
-        made->note = string_of(room, event->unattached.note);
+        made->note = event_string(room, event->unattached.note);
         made->n_evidence = event->unattached.evidence.count;
         made->evidence = evidence_of(room, event->unattached.evidence);
         message->unattached = made;
         break;
     }
+    case EVENT_DOCUMENT:
+    case EVENT_IMPORTED:
+    case EVENT_COMPACTED:
+    case EVENT_EXPANDED:
+    case EVENT_MERGED:
+    case EVENT_CONFLICT:
+        event_fill_exchange(room, event, message);
+        break;
     case EVENT_UNKNOWN:
         break;
     }
@@ -248,9 +254,9 @@ struct fb_status event_pack(const struct event *event, struct fb_arena *arena,
         return fb_ok;
     }
     message.unix_ms = event->unix_ms;
-    message.actor = string_of(&room, event->actor);
-    message.request_id = string_of(&room, event->request_id);
-    message.origin = string_of(&room, event->origin);
+    message.actor = event_string(&room, event->actor);
+    message.request_id = event_string(&room, event->request_id);
+    message.origin = event_string(&room, event->origin);
     message.origin_sequence = event->origin_sequence;
     message.lamport = event->lamport;
     message.command = (Flowbalancer__V1__FlowCommand)event->command;

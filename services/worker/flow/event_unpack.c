@@ -1,6 +1,5 @@
 #include "services/worker/flow/event_parts.h"
 
-#include "flowbalancer/v1/flow_event.pb-c.h"
 #include "runtime/rpc/message.h"
 
 enum { UNPACKED_BYTES_MOST = 32 << 20 };
@@ -36,8 +35,8 @@ static struct event_evidence_list read_evidence(struct event_room *room,
     return (struct event_evidence_list){.items = made, .count = made == NULL ? 0 : count};
 }
 
-static const struct event_link *read_links(struct event_room *room,
-                                           Flowbalancer__V1__FlowLink **links, size_t count)
+const struct event_link *event_read_links(struct event_room *room,
+                                          Flowbalancer__V1__FlowLink **links, size_t count)
 {
     struct event_link *made = event_take(room, count, sizeof(*made));
 
@@ -52,9 +51,9 @@ static const struct event_link *read_links(struct event_room *room,
     return made;
 }
 
-static const struct event_planned_task *read_tasks(struct event_room *room,
-                                                   Flowbalancer__V1__FlowPlannedTask **tasks,
-                                                   size_t count)
+const struct event_planned_task *event_read_tasks(struct event_room *room,
+                                                  Flowbalancer__V1__FlowPlannedTask **tasks,
+                                                  size_t count)
 {
     struct event_planned_task *made = event_take(room, count, sizeof(*made));
 
@@ -93,15 +92,18 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
     case EVENT_PLANNED:
         event->planned.first_task = message->planned->first_task;
         event->planned.task_count = message->planned->n_tasks;
-        event->planned.tasks = read_tasks(room, message->planned->tasks, message->planned->n_tasks);
+        event->planned.tasks =
+            event_read_tasks(room, message->planned->tasks, message->planned->n_tasks);
         event->planned.plan_key = fb_text_of(message->planned->plan_key);
         event->planned.items = message->planned->items;
         event->planned.link_count = message->planned->n_links;
-        event->planned.links = read_links(room, message->planned->links, message->planned->n_links);
+        event->planned.links =
+            event_read_links(room, message->planned->links, message->planned->n_links);
         break;
     case EVENT_LINKED:
         event->linked.link_count = message->linked->n_links;
-        event->linked.links = read_links(room, message->linked->links, message->linked->n_links);
+        event->linked.links =
+            event_read_links(room, message->linked->links, message->linked->n_links);
         break;
     case EVENT_CLAIMED:
         event->task = message->claimed->task;
@@ -154,6 +156,14 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->unattached.note = fb_text_of(message->unattached->note);
         event->unattached.evidence =
             read_evidence(room, message->unattached->evidence, message->unattached->n_evidence);
+        break;
+    case EVENT_DOCUMENT:
+    case EVENT_IMPORTED:
+    case EVENT_COMPACTED:
+    case EVENT_EXPANDED:
+    case EVENT_MERGED:
+    case EVENT_CONFLICT:
+        event_read_exchange(room, message, event);
         break;
     case EVENT_UNKNOWN:
         break;

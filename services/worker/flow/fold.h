@@ -44,6 +44,18 @@ bool fold_tasks_room(struct session *session, size_t count);
 /* The key names the task from now on. */
 void fold_key(struct session *session, struct fb_text key, uint32_t number);
 
+/* What comes with a plan, all or nothing, but for what its links mean and the momentum it earns. */
+struct fb_status fold_plan_tasks(struct session *session, const struct event *event);
+
+/* -- fold_exchange.c: what comes in, goes to cold storage or is merged -- */
+
+struct fb_status fold_document(struct session *session, const struct event *event);
+struct fb_status fold_imported(struct session *session, const struct event *event);
+struct fb_status fold_compacted(struct session *session, const struct event *event);
+struct fb_status fold_expanded(struct session *session, const struct event *event);
+struct fb_status fold_merged(struct session *session, const struct event *event);
+struct fb_status fold_conflict(struct session *session, const struct event *event);
+
 /* -- fold_links.c: how they hang together -- */
 
 struct fb_status fold_linked(struct session *session, const struct event *event);

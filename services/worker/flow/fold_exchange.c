@@ -16,11 +16,11 @@ struct fb_status fold_document(struct session *session, const struct event *even
         document->taken = true;
         return fb_ok;
     }
-    if (document == NULL ? event->document.part != 0
-                         : event->document.part != 0 &&
-                               (event->document.part != document->next_part ||
-                                event->document.parts != document->parts ||
-                                event->document.size != document->size)) {
+    if (document == NULL
+            ? event->document.part != 0
+            : event->document.part != 0 && (event->document.part != document->next_part ||
+                                            event->document.parts != document->parts ||
+                                            event->document.size != document->size)) {
         return fold_refuse("a part of a document is not the next");
     }
     if (document == NULL) {
@@ -151,7 +151,8 @@ struct fb_status fold_compacted(struct session *session, const struct event *eve
     }
     if (names_find(&session->kept.segments, name) == NAMES_NONE &&
         session->kept.segments.count == KEPT_SEGMENTS_MOST) {
-        return fb_fail(FB_RESOURCE_EXHAUSTED, "a session has at most 4,096 segments in cold storage");
+        return fb_fail(FB_RESOURCE_EXHAUSTED,
+                       "a session has at most 4,096 segments in cold storage");
     }
     segment = names_add(&session->kept.segments, name);
     if (segment == NAMES_NONE) {

@@ -252,20 +252,27 @@ static void keep_plan(struct session *session, const struct event *event)
     };
 }
 
-struct fb_status fold_planned(struct session *session, const struct event *event)
+struct fb_status fold_plan_tasks(struct session *session, const struct event *event)
 {
-    const size_t count = event->planned.task_count;
-    const size_t link_count = event->planned.link_count;
     struct fb_status status = check_planned(session, event);
 
     if (fb_is_ok(status)) {
         status = plan_graph(session, event);
     }
+    for (size_t i = 0; i < event->planned.task_count && fb_is_ok(status); i++) {
+        plan_task(session, &event->planned.tasks[i], event->unix_ms);
+    }
+    return status;
+}
+
+struct fb_status fold_planned(struct session *session, const struct event *event)
+{
+    const size_t count = event->planned.task_count;
+    const size_t link_count = event->planned.link_count;
+    const struct fb_status status = fold_plan_tasks(session, event);
+
     if (!fb_is_ok(status)) {
         return status;
-    }
-    for (size_t i = 0; i < count; i++) {
-        plan_task(session, &event->planned.tasks[i], event->unix_ms);
     }
     if (event->planned.plan_key.size != 0) {
         keep_plan(session, event);

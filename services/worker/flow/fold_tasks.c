@@ -168,6 +168,7 @@ struct fb_status fold_requeued(struct session *session, const struct event *even
     life_release(session, task, event->task, event->unix_ms, cause == EVENT_HANDED_BACK);
     task->attempt += cause == EVENT_RETRIED;
     task->defer_until_ms = event->requeued.defer_until_unix_ms;
+    task->ended_ms = 0;
     life_move(session, event->task, TASK_QUEUED);
     life_settle_blocked(session, event->task);
     if (cause == EVENT_REOPENED) {
@@ -213,6 +214,7 @@ struct fb_status fold_finished(struct session *session, const struct event *even
     if (task->state == TASK_RESTING) {
         momentum_freeze(&task->momentum, false, session->awake_ms);
     }
+    task->ended_ms = event->unix_ms;
     life_move(session, event->task, ends[outcome]);
     if (outcome == EVENT_COMPLETED && event->actor.size != 0) {
         life_earn(session, NULL, MOMENTUM_COMPLETION, 1);
@@ -254,6 +256,7 @@ struct fb_status fold_edited(struct session *session, const struct event *event)
                                                (uint8_t)task->weight);
         }
     }
+    kept_conflicts_settle(&session->kept, event->task);
     life_changed(session, task);
     life_place(session, event->task);
     return fb_ok;

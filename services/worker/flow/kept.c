@@ -53,8 +53,7 @@ static void copy_cut(char *to, struct fb_text text, size_t most)
     to[size] = '\0';
 }
 
-bool kept_conflict_add(struct kept *kept, uint32_t task, struct fb_text field,
-                       struct fb_text other)
+bool kept_conflict_add(struct kept *kept, uint32_t task, struct fb_text field, struct fb_text other)
 {
     struct kept_conflict *added;
 

@@ -46,7 +46,7 @@ struct kept_conflict {
 struct kept {
     struct kept_document *documents;
     uint32_t document_count;
-    struct names segments; /* SHA-256 in hex; the number of a segment is task.cold - 1 */
+    struct names segments;           /* SHA-256 in hex; the number of a segment is task.cold - 1 */
     struct kept_conflict *conflicts; /* the oldest first */
     uint32_t conflict_count;
 };

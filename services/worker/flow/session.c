@@ -61,6 +61,7 @@ void session_destroy(struct session *session)
     }
     heap_finish(&session->deferred);
     ranker_finish(&session->ranker);
+    kept_finish(&session->kept);
     names_finish(&session->agent_names);
     names_finish(&session->caps);
     names_finish(&session->keys);
@@ -198,13 +199,16 @@ typedef struct fb_status (*fold_fn)(struct session *session, const struct event 
 static const struct {
     fold_fn fold;
     bool about_task; /* `task` must be there */
-} kinds[EVENT_UNATTACHED + 1] = {
-    [EVENT_OPENED] = {fold_opened, false},    [EVENT_SEEN] = {fold_seen, false},
-    [EVENT_PLANNED] = {fold_planned, false},  [EVENT_LINKED] = {fold_linked, false},
-    [EVENT_CLAIMED] = {fold_claimed, true},   [EVENT_NOTED] = {fold_noted, true},
-    [EVENT_RESTED] = {fold_rested, true},     [EVENT_BLOCKED] = {fold_blocked, true},
-    [EVENT_REQUEUED] = {fold_requeued, true}, [EVENT_FINISHED] = {fold_finished, true},
-    [EVENT_EDITED] = {fold_edited, true},     [EVENT_UNATTACHED] = {fold_unattached, true},
+} kinds[EVENT_CONFLICT + 1] = {
+    [EVENT_OPENED] = {fold_opened, false},       [EVENT_SEEN] = {fold_seen, false},
+    [EVENT_PLANNED] = {fold_planned, false},     [EVENT_LINKED] = {fold_linked, false},
+    [EVENT_CLAIMED] = {fold_claimed, true},      [EVENT_NOTED] = {fold_noted, true},
+    [EVENT_RESTED] = {fold_rested, true},        [EVENT_BLOCKED] = {fold_blocked, true},
+    [EVENT_REQUEUED] = {fold_requeued, true},    [EVENT_FINISHED] = {fold_finished, true},
+    [EVENT_EDITED] = {fold_edited, true},        [EVENT_UNATTACHED] = {fold_unattached, true},
+    [EVENT_DOCUMENT] = {fold_document, false},   [EVENT_IMPORTED] = {fold_imported, false},
+    [EVENT_COMPACTED] = {fold_compacted, false}, [EVENT_EXPANDED] = {fold_expanded, false},
+    [EVENT_MERGED] = {fold_merged, false},       [EVENT_CONFLICT] = {fold_conflict, false},
 };
 
 /* What holds for any kind. */

@@ -27,6 +27,7 @@
 #include "services/worker/flow/forecast.h"
 #include "services/worker/flow/graph.h"
 #include "services/worker/flow/heap.h"
+#include "services/worker/flow/kept.h"
 #include "services/worker/flow/names.h"
 #include "services/worker/flow/ranker.h"
 #include "services/worker/flow/recent.h"
@@ -86,6 +87,7 @@ struct session {
     struct names keys;
     uint32_t *key_tasks; /* by number of the key */
     uint64_t fence;      /* the last one granted */
+    struct kept kept;    /* documents, segments, conflicts */
     struct names plan_keys;
     struct session_plan *plans; /* by number of the key */
     struct recent recent;       /* mutations */

@@ -127,6 +127,12 @@ void learn_event(struct session *session, const struct event *event)
         }
         describe_linked(session, event->planned.links, event->planned.link_count);
         break;
+    case EVENT_IMPORTED:
+        for (uint32_t i = 0; i < event->imported.task_count; i++) {
+            describe(session, event->imported.first_task + i);
+        }
+        describe_linked(session, event->imported.links, event->imported.link_count);
+        break;
     case EVENT_LINKED:
         describe_linked(session, event->linked.links, event->linked.link_count);
         break;

@@ -85,6 +85,8 @@ static void code_task(struct coder *coder, struct session *session, struct task 
     coder_u32(coder, &task->held_by, session->agent_names.count);
     code_evidence(coder, task);
     coder_u32(coder, &task->unattached, UINT32_MAX);
+    coder_time(coder, &task->ended_ms);
+    coder_u32(coder, &task->cold, session->kept.segments.count);
     code_momentum(coder, &task->momentum);
     coder->failed |= task->title == NULL || task->weight == 0 || task->attempt == 0;
 }
@@ -108,6 +110,7 @@ static void code_head(struct coder *coder, struct session *session)
     coder_u32(coder, &flow_state, FLOW_STATES - 1);
     session->flow_state = (enum flow_state)flow_state;
     snapshot_code_learned(coder, session);
+    kept_code(coder, &session->kept, SESSION_TASKS_MOST);
     coder_names(coder, &session->caps, EVENT_CAPS, EVENT_CAP_BYTES);
     coder_names(coder, &session->agent_names, SESSION_AGENTS_MOST, EVENT_ACTOR_BYTES);
     if (coder->failed || (coder->out == NULL && !session_agents_room(session))) {

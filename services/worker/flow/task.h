@@ -62,6 +62,7 @@ struct task {
     int64_t changed_ms;     /* of the last change, or of the creation */
     uint64_t changed_event; /* its number in the session */
     int64_t created_awake_ms;
+    int64_t ended_ms; /* unix time; 0 while it is open */
     struct lease lease;
     bool implicit;       /* the lease is of an implicit claim */
     bool stale_input;    /* active while something it builds on was reopened */
@@ -78,6 +79,7 @@ struct task {
     uint32_t evidence_count;
     uint32_t held_by;    /* who held it last: the agent's number + 1; 0: nobody yet */
     uint32_t unattached; /* notes of agents that no longer held it */
+    uint32_t cold; /* body, accept and note are in this segment of cold storage, from 1; 0: here */
     struct momentum momentum;
 
     /* derived from the links; never written down */
