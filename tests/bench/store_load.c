@@ -1,16 +1,18 @@
 /*
  * store_load: appends events to a flow-store, or to a bare SQLite file, and measures it.
  *
- *     store_load --target ADDRESS [--callers N] [--appends N] [--bytes N]
+ *     store_load --target ADDRESS [--callers N] [--appends N] [--bytes N] [--tasks N] [--pid N]
  *     store_load --bare FILE [--appends N] [--bytes N]
  *
  * With --target each of --callers has a session of its own and one append of one event unanswered at any
- * time, until --appends are answered in all. With --bare one loop inserts as many rows of the same
+ * time, until --appends are answered in all. With --tasks each session shows as many to queries first,
+ * and each append what a claim changes: the session's line and one task. With --bare one loop inserts as many rows of the same
  * size, each in a transaction of its own, into a file with a write-ahead log and synchronous=FULL: the
  * same durability, and nothing else. Prints one JSON object:
  *
  *     appends_per_s       of the whole
  *     p50_us, p99_us      of an append
+ *     cpu_us              processor time of the process --pid for each append; 0 without
  *
  * Any refusal ends the run with exit code 1.
  */
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -30,7 +33,13 @@
 
 #define SERVICE "/flowbalancer.v1.SessionStoreService/"
 
-enum { CALLERS_MOST = 1024, APPENDS_MOST = 10000000, BYTES_MOST = 1 << 20 };
+enum {
+    CALLERS_MOST = 1024,
+    APPENDS_MOST = 10000000,
+    BYTES_MOST = 1 << 20,
+    TASKS_MOST = 200000,
+    TASKS_AT_ONCE = 4096,
+};
 
 struct load {
     const char *target;
@@ -38,6 +47,8 @@ struct load {
     size_t callers;
     size_t appends;
     size_t bytes;
+    size_t tasks;
+    size_t pid;
 
     struct fb_loop *loop;
     struct fb_channel *channel;
@@ -45,6 +56,7 @@ struct load {
     size_t begun;
     size_t ended;
     int64_t *took_us;
+    int64_t cpu_us; /* of --pid, over all appends */
 };
 
 struct caller {
@@ -53,6 +65,7 @@ struct caller {
     int64_t epoch;
     int64_t sequence;
     int64_t began_us;
+    uint32_t shown; /* tasks, before the first append */
 };
 
 static _Noreturn void fail(const char *what, const char *why)
@@ -93,13 +106,29 @@ static int by_size(const void *a, const void *b)
 static void print_figures(struct load *load, int64_t whole_us)
 {
     qsort(load->took_us, load->appends, sizeof(*load->took_us), by_size);
-    printf("{\"appends_per_s\": %.1f, \"p50_us\": %lld, \"p99_us\": %lld}\n",
+    printf("{\"appends_per_s\": %.1f, \"p50_us\": %lld, \"p99_us\": %lld, \"cpu_us\": %.1f}\n",
            (double)load->appends * 1e6 / (double)whole_us,
            (long long)load->took_us[load->appends / 2],
-           (long long)load->took_us[load->appends * 99 / 100]);
+           (long long)load->took_us[load->appends * 99 / 100],
+           (double)load->cpu_us / (double)load->appends);
 }
 
 /* --- against a store --- */
+
+/* Processor time of the store so far; 0 where it is not asked for. */
+static int64_t cpu_us_of(const struct load *load)
+{
+    struct timespec spent;
+    clockid_t clock;
+
+    if (load->pid == 0) {
+        return 0;
+    }
+    if (clock_getcpuclockid((pid_t)load->pid, &clock) != 0 || clock_gettime(clock, &spent) != 0) {
+        fail("--pid", "has no clock that can be read");
+    }
+    return (int64_t)spent.tv_sec * 1000000 + spent.tv_nsec / 1000;
+}
 
 static void append(struct caller *caller);
 
@@ -127,6 +156,11 @@ static void append(struct caller *caller)
     Flowbalancer__V1__AppendEventsRequest request = FLOWBALANCER__V1__APPEND_EVENTS_REQUEST__INIT;
     Flowbalancer__V1__NewEvent event = FLOWBALANCER__V1__NEW_EVENT__INIT;
     Flowbalancer__V1__NewEvent *events[] = {&event};
+    Flowbalancer__V1__Projection projection = FLOWBALANCER__V1__PROJECTION__INIT;
+    Flowbalancer__V1__SessionLine line = FLOWBALANCER__V1__SESSION_LINE__INIT;
+    Flowbalancer__V1__TaskLine task = FLOWBALANCER__V1__TASK_LINE__INIT;
+    Flowbalancer__V1__TaskLine *tasks[] = {&task};
+    uint32_t counts[7] = {(uint32_t)load->tasks, 1};
     char request_id[32];
 
     write_payload(load->payload, load->bytes, load->begun);
@@ -139,12 +173,82 @@ static void append(struct caller *caller)
     request.request_id = request_id;
     request.events = events;
     request.n_events = 1;
+    if (load->tasks > 0) {
+        line.flow_state = 2;
+        line.progress_permille = 170;
+        line.tasks_by_state = counts;
+        line.n_tasks_by_state = sizeof(counts) / sizeof(counts[0]);
+        line.as_of_unix_ms = fb_clock_unix_ms();
+        task.number = (uint32_t)(load->begun * 7919 % load->tasks + 1);
+        task.state = 1;
+        task.weight = 5;
+        task.priority = 2;
+        task.agent = caller->session_id;
+        task.updated_unix_ms = line.as_of_unix_ms;
+        projection.sequence = caller->sequence + 1;
+        projection.line = &line;
+        projection.tasks = tasks;
+        projection.n_tasks = 1;
+        request.projection = &projection;
+    }
     load->begun += 1;
     caller->began_us = fb_clock_us();
     if (fb_channel_unary(load->channel, &plan, &request.base,
                          &flowbalancer__v1__append_events_response__descriptor, appended,
                          caller) == NULL) {
         fail("AppendEvents", "out of memory");
+    }
+}
+
+/* Shows the session's tasks to queries, some at a time. */
+static void show(struct caller *caller);
+
+static void shown(void *arg, const struct fb_call_end *end, const ProtobufCMessage *reply)
+{
+    if (reply == NULL) {
+        fail("PutProjection", end->status.why);
+    }
+    show(arg);
+}
+
+static void show(struct caller *caller)
+{
+    static const struct fb_call_plan plan = {.path = SERVICE "PutProjection"};
+    struct load *load = caller->load;
+    static Flowbalancer__V1__TaskLine tasks[TASKS_AT_ONCE];
+    static Flowbalancer__V1__TaskLine *all[TASKS_AT_ONCE];
+    static Flowbalancer__V1__TaskTexts texts[TASKS_AT_ONCE];
+    static char titles[TASKS_AT_ONCE][48];
+    Flowbalancer__V1__PutProjectionRequest request = FLOWBALANCER__V1__PUT_PROJECTION_REQUEST__INIT;
+    Flowbalancer__V1__Projection projection = FLOWBALANCER__V1__PROJECTION__INIT;
+
+    if (caller->shown == load->tasks) {
+        load->ended += 1;
+        if (load->ended == load->callers) {
+            fb_loop_stop(load->loop);
+        }
+        return;
+    }
+    while (projection.n_tasks < TASKS_AT_ONCE && caller->shown < load->tasks) {
+        size_t i = projection.n_tasks++;
+
+        flowbalancer__v1__task_line__init(&tasks[i]);
+        flowbalancer__v1__task_texts__init(&texts[i]);
+        caller->shown += 1;
+        write_payload((uint8_t *)titles[i], sizeof(titles[i]) - 1, caller->shown);
+        texts[i].title = titles[i];
+        tasks[i].number = caller->shown;
+        tasks[i].texts = &texts[i];
+        all[i] = &tasks[i];
+    }
+    projection.tasks = all;
+    request.session_id = caller->session_id;
+    request.epoch = caller->epoch;
+    request.projection = &projection;
+    if (fb_channel_unary(load->channel, &plan, &request.base,
+                         &flowbalancer__v1__put_projection_response__descriptor, shown,
+                         caller) == NULL) {
+        fail("PutProjection", "out of memory");
     }
 }
 
@@ -156,10 +260,7 @@ static void acquired(void *arg, const struct fb_call_end *end, const ProtobufCMe
         fail("AcquireSession", end->status.why);
     }
     caller->epoch = ((const Flowbalancer__V1__AcquireSessionResponse *)reply)->epoch;
-    caller->load->ended += 1;
-    if (caller->load->ended == caller->load->callers) {
-        fb_loop_stop(caller->load->loop);
-    }
+    show(caller);
 }
 
 static void acquire(struct caller *caller)
@@ -202,11 +303,13 @@ static void load_store(struct load *load)
     }
     fb_loop_run(load->loop);
     load->ended = 0;
+    load->cpu_us = -cpu_us_of(load);
     start_us = fb_clock_us();
     for (size_t i = 0; i < load->callers && load->begun < load->appends; i++) {
         append(&callers[i]);
     }
     fb_loop_run(load->loop);
+    load->cpu_us += cpu_us_of(load);
     print_figures(load, fb_clock_us() - start_us);
     fb_channel_destroy(load->channel);
     fb_loop_destroy(load->loop);
@@ -292,6 +395,10 @@ static struct load read_arguments(int argc, char **argv)
             load.appends = number(name, value, APPENDS_MOST);
         } else if (strcmp(name, "--bytes") == 0) {
             load.bytes = number(name, value, BYTES_MOST);
+        } else if (strcmp(name, "--tasks") == 0) {
+            load.tasks = number(name, value, TASKS_MOST);
+        } else if (strcmp(name, "--pid") == 0) {
+            load.pid = number(name, value, INT32_MAX);
         } else {
             fail(name, "is no option");
         }
