@@ -23,7 +23,7 @@ bool deciding_emit_for(struct decision *d, struct fb_text request_id, struct eve
 
     event.unix_ms = d->now_ms;
     event.request_id = request_id;
-    event.command = d->command;
+    event.command = event.command == EVENT_COMMAND_NONE ? d->command : event.command;
     event.continues = d->event_count > d->command_from;
     if (d->event_count - d->command_from == EVENTS_MOST) {
         return refusal_set(d, REFUSAL_BUDGET, event.task, 0,

@@ -85,6 +85,7 @@ struct decision {
     uint32_t task_count;    /* tasks planned, from `task` on, without those of chains */
     uint64_t fence;         /* of the claim of `task` */
     uint32_t rev;           /* of the task that it was about, after it; 0: several, or none */
+    const char *undone;     /* decide_undo: a sentence of what was taken back */
     struct grant *grants; /* claims by this command, the agent's own first; texts are borrowed from
                                the session and the waiters */
     size_t grant_count;
@@ -194,6 +195,11 @@ struct edit_command {
     uint32_t chains_most;  /* EDIT_CHAIN: as in a plan */
 };
 
+struct undo_command {
+    struct fb_text agent;
+    uint32_t task; /* its last change, whoever made it; 0: the agent's last command */
+};
+
 /* True when it was done; else `refusal` says why not. */
 bool decide_open(struct decision *decision, const struct open_command *command);
 
@@ -218,6 +224,15 @@ bool decide_pulse(struct decision *decision, const struct pulse_command *command
 bool decide_done(struct decision *decision, const struct done_command *command);
 
 bool decide_edit(struct decision *decision, const struct edit_command *command);
+
+/*
+ * Takes a whole command back by events that do the opposite, all or none; `task` is what it was about.
+ * Edits and links are as before, planned tasks are cancelled, a claim is handed back, what was finished
+ * or cancelled is in the queue again, what was handed back or rests is claimed again. Undoing an undo
+ * does it again. REFUSAL_NOT_READY where it cannot be: what came later stands on it, a note stays
+ * said, a retry stays, or it is not among the last changes of the session.
+ */
+bool decide_undo(struct decision *decision, const struct undo_command *command);
 
 /* Gives back what leases held that have expired, and gives waiting agents work. */
 bool decide_expire(struct decision *decision);

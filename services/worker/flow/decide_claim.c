@@ -7,22 +7,24 @@ static int64_t lasts_ms(const struct session *session)
     return session->lease_ms != 0 ? session->lease_ms : lease_lasts_ms(&session->holds);
 }
 
-static bool claim(struct decision *d, struct fb_text request_id, struct fb_text agent,
-                  uint32_t task, bool implicit)
+static struct event claimed(const struct decision *d, struct fb_text agent, uint32_t task)
 {
-    return deciding_emit_for(d, request_id,
-                             (struct event){.kind = EVENT_CLAIMED,
-                                            .actor = agent,
-                                            .task = task,
-                                            .claimed = {.fence = d->session->fence + 1,
-                                                        .lasts_ms = lasts_ms(d->session),
-                                                        .implicit = implicit}});
+    return (struct event){
+        .kind = EVENT_CLAIMED,
+        .actor = agent,
+        .task = task,
+        .claimed = {.fence = d->session->fence + 1, .lasts_ms = lasts_ms(d->session)}};
 }
 
 bool deciding_claim_for(struct decision *d, struct fb_text request_id, struct grant grant)
 {
-    grant.fence = d->session->fence + 1;
-    return claim(d, request_id, grant.agent, grant.task, false) && deciding_grant(d, grant);
+    struct event event = claimed(d, grant.agent, grant.task);
+
+    grant.fence = event.claimed.fence;
+    if (grant.waiter < d->waiter_count) {
+        event.command = EVENT_COMMAND_NEXT;
+    }
+    return deciding_emit_for(d, request_id, event) && deciding_grant(d, grant);
 }
 
 bool deciding_claim(struct decision *d, struct fb_text agent, uint32_t task)
@@ -40,7 +42,10 @@ bool deciding_claim(struct decision *d, struct fb_text agent, uint32_t task)
 
 bool deciding_claim_implied(struct decision *d, struct fb_text agent, uint32_t task)
 {
-    return claim(d, d->request_id, agent, task, true);
+    struct event event = claimed(d, agent, task);
+
+    event.claimed.implicit = true;
+    return deciding_emit(d, event);
 }
 
 bool deciding_may_claim(struct decision *d, uint32_t number)

@@ -23,7 +23,7 @@ enum {
  */
 bool deciding_emit(struct decision *d, struct event event);
 
-/* As above, for another request id: of a waiter. */
+/* As above, for another request id, and another command where the event has one: of a waiter. */
 bool deciding_emit_for(struct decision *d, struct fb_text request_id, struct event event);
 
 /* Whether the fields are within their limits, whatever the session. */

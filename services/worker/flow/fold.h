@@ -19,6 +19,14 @@ struct fb_status fold_exhausted(void);
 /* Puts a copy of the text, NULL for an empty one, in place of what was there. */
 void fold_keep(struct session *session, char **at, struct fb_text text);
 
+/* -- fold_changes.c: how it was before -- */
+
+/*
+ * What the event is about to change, which becomes a change of the session if it is folded; else
+ * change_finish. False: nothing that could be taken back.
+ */
+bool fold_change_begin(struct session *session, const struct event *event, struct change *change);
+
 /* -- fold_agents.c: the session and who works on it -- */
 
 struct fb_status fold_opened(struct session *session, const struct event *event);

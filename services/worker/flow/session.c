@@ -67,6 +67,7 @@ void session_destroy(struct session *session)
     names_finish(&session->keys);
     names_finish(&session->plan_keys);
     recent_finish(&session->recent);
+    changes_finish(&session->changes);
     free(session->plans);
     free(session->key_tasks);
     free(session->agents);
@@ -281,7 +282,9 @@ struct fb_status session_fold(struct session *session, const struct event *event
     const int64_t awake_ms = session->awake_ms;
     const int64_t last_ms = session->last_ms;
     const enum flow_state flow_state = session->flow_state;
+    struct change change;
     uint32_t agents;
+    bool changes;
 
     session->cycle_count = 0;
     if (!fb_is_ok(status)) {
@@ -295,6 +298,7 @@ struct fb_status session_fold(struct session *session, const struct event *event
     }
     session->awake_ms = session_awake_ms(session, event->unix_ms);
     session_settle(session, event->unix_ms);
+    changes = fold_change_begin(session, event, &change);
     if (event->kind == EVENT_UNKNOWN) {
         session->unknown_events++;
     } else {
@@ -303,12 +307,15 @@ struct fb_status session_fold(struct session *session, const struct event *event
         status = kinds[event->kind].fold(session, event);
     }
     if (!fb_is_ok(status)) {
+        change_finish(&change);
         session->awake_ms = awake_ms;
         session->last_ms = last_ms;
         session->flow_state = flow_state;
         names_truncate(&session->agent_names, agents);
         return status;
     }
+    session->broken |= changes && !changes_keep(&session->changes, change);
+    session->command = change.command;
     session->last_ms = event->unix_ms;
     session->events++;
     learn_event(session, event);

@@ -21,6 +21,7 @@
 
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
+#include "services/worker/flow/changes.h"
 #include "services/worker/flow/effort.h"
 #include "services/worker/flow/event.h"
 #include "services/worker/flow/flow_state.h"
@@ -91,6 +92,8 @@ struct session {
     struct names plan_keys;
     struct session_plan *plans; /* by number of the key */
     struct recent recent;       /* mutations */
+    uint64_t command;           /* number of the last one: of its first event */
+    struct changes changes;
 
     /* how it goes */
     struct momentum momentum;

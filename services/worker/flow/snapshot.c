@@ -202,6 +202,8 @@ bool snapshot_write(struct session *session, struct fb_buffer *bytes)
     }
     code_plans(&coder, session);
     recent_code(&coder, &session->recent, session->agent_names.count, session->task_count);
+    coder_u64(&coder, &session->command);
+    changes_code(&coder, &session->changes, session->agent_names.count, session->task_count);
     free(edges);
     return !bytes->failed;
 }
@@ -295,6 +297,8 @@ struct fb_status snapshot_read(struct fb_text bytes, struct session **session)
         edges = read_links(&coder, made, &edge_count);
         code_plans(&coder, made);
         recent_code(&coder, &made->recent, made->agent_names.count, made->task_count);
+        coder_u64(&coder, &made->command);
+        changes_code(&coder, &made->changes, made->agent_names.count, made->task_count);
         whole = edges != NULL && !coder.failed && coder.at == coder.end &&
                 session_derive(made, edges, edge_count);
     }

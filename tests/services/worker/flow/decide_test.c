@@ -12,68 +12,13 @@
 #include <cmocka.h>
 
 #include "services/worker/flow/snapshot.h"
-
-enum { MINUTE_MS = 60000 };
-
-static const struct fb_text ann = {.data = "ann", .size = 3};
-static const struct fb_text bob = {.data = "bob", .size = 3};
-
-struct world {
-    struct fb_arena arena;
-    struct decision d;
-};
-
-static void finish_world(struct world *w)
-{
-    assert_null(session_fault(w->d.session));
-    session_destroy(w->d.session);
-    fb_arena_finish(&w->arena);
-}
+#include "tests/services/worker/flow/world.h"
 
 static void begin_unopened_world(struct world *w)
 {
     fb_arena_init(&w->arena, 0);
     w->d = (struct decision){.session = session_create(), .arena = &w->arena, .now_ms = 1000};
     assert_non_null(w->d.session);
-}
-
-static void begin_world(struct world *w)
-{
-    begin_unopened_world(w);
-    assert_true(decide_open(&w->d, &(struct open_command){.name = FB_TEXT("s"), .agent = ann}));
-    assert_true(decide_open(&w->d, &(struct open_command){.name = FB_TEXT("s"), .agent = bob}));
-}
-
-static struct plan_item item(const char *key, const struct plan_link *links, size_t count)
-{
-    return (struct plan_item){
-        .task = {.title = FB_TEXT("task"), .key = fb_text_of(key), .weight = 1, .priority = 2},
-        .links = links,
-        .link_count = count,
-    };
-}
-
-static bool plan(struct world *w, const struct plan_item *items, size_t count)
-{
-    return decide_plan(&w->d, &(struct plan_command){.agent = ann, .items = items, .count = count});
-}
-
-static bool next(struct world *w, struct fb_text agent, uint32_t task)
-{
-    return decide_next(&w->d, &(struct next_command){.agent = agent, .task = task});
-}
-
-static bool done(struct world *w, struct fb_text agent, uint32_t task, uint64_t fence)
-{
-    return decide_done(&w->d, &(struct done_command){.agent = agent, .task = task, .fence = fence});
-}
-
-static void expect(const struct world *w, enum refusal_kind kind, const char *says)
-{
-    assert_string_equal(refusal_name(w->d.refusal.kind), refusal_name(kind));
-    if (strstr(w->d.refusal.why, says) == NULL) {
-        fail_msg("\"%s\" does not say \"%s\"", w->d.refusal.why, says);
-    }
 }
 
 static void a_plan_is_worked_in_its_order_with_one_call_for_each_task(void **state)
@@ -86,7 +31,7 @@ static void a_plan_is_worked_in_its_order_with_one_call_for_each_task(void **sta
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, items, 3));
     assert_int_equal(w.d.task, 1);
     assert_true(next(&w, ann, 0));
@@ -98,7 +43,7 @@ static void a_plan_is_worked_in_its_order_with_one_call_for_each_task(void **sta
     }
     assert_int_equal(w.d.task, 0);
     assert_int_equal(session_progress(w.d.session), 100);
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void a_task_knows_which_event_changed_it_last_and_when(void **state)
@@ -108,7 +53,7 @@ static void a_task_knows_which_event_changed_it_last_and_when(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, items, 2));
     tasks = w.d.session->tasks;
     assert_int_equal(tasks[1].changed_ms, 1000);
@@ -120,7 +65,7 @@ static void a_task_knows_which_event_changed_it_last_and_when(void **state)
     assert_true(tasks[1].changed_event > tasks[2].changed_event);
     assert_true(tasks[1].changed_event <= w.d.session->events);
     assert_int_equal(tasks[2].changed_ms, 1000);
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void bad_plans_change_nothing_and_name_the_offender(void **state)
@@ -138,7 +83,7 @@ static void bad_plans_change_nothing_and_name_the_offender(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     heavy.task.weight = 1000;
     assert_false(plan(&w, cycle, 2));
     expect(&w, REFUSAL_CYCLE, " -> ");
@@ -156,7 +101,7 @@ static void bad_plans_change_nothing_and_name_the_offender(void **state)
     assert_true(plan(&w, &known, 1));
     assert_false(plan(&w, &known, 1));
     expect(&w, REFUSAL_DUPLICATE_KEY, "is task 1 already");
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void what_cannot_be_claimed_is_refused_with_the_way_out(void **state)
@@ -167,7 +112,7 @@ static void what_cannot_be_claimed_is_refused_with_the_way_out(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     items[2].task.needs = (struct event_texts){.items = &gpu, .count = 1};
     assert_true(plan(&w, items, 3));
     assert_false(next(&w, ann, 9));
@@ -187,7 +132,7 @@ static void what_cannot_be_claimed_is_refused_with_the_way_out(void **state)
     assert_int_equal(w.d.refusal.fence, 1);
     assert_true(next(&w, ann, 1)); /* its own again */
     assert_int_equal(w.d.fence, 1);
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void a_stale_fence_is_a_conflict_and_its_note_is_kept(void **state)
@@ -197,7 +142,7 @@ static void a_stale_fence_is_a_conflict_and_its_note_is_kept(void **state)
     uint64_t stale;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, &one, 1));
     assert_true(next(&w, ann, 0));
     stale = w.d.fence;
@@ -214,7 +159,7 @@ static void a_stale_fence_is_a_conflict_and_its_note_is_kept(void **state)
     assert_true(done(&w, bob, 1, 0));
     assert_false(done(&w, bob, 1, 0));
     expect(&w, REFUSAL_CONFLICT, "completed");
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void an_expired_lease_gives_its_task_to_whoever_asks_next(void **state)
@@ -223,7 +168,7 @@ static void an_expired_lease_gives_its_task_to_whoever_asks_next(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, &one, 1));
     assert_true(next(&w, ann, 0));
     w.d.now_ms += 44 * MINUTE_MS;
@@ -232,7 +177,7 @@ static void an_expired_lease_gives_its_task_to_whoever_asks_next(void **state)
     assert_true(next(&w, bob, 0));
     assert_int_equal(w.d.task, 1);
     assert_int_equal(w.d.session->tasks[1].attempt, 1);
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void a_session_may_say_how_long_leases_last(void **state)
@@ -254,7 +199,7 @@ static void a_session_may_say_how_long_leases_last(void **state)
     w.d.now_ms += 1;
     assert_true(next(&w, bob, 0));
     assert_int_equal(w.d.task, 1);
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void any_call_renews_the_leases_of_its_agent(void **state)
@@ -263,7 +208,7 @@ static void any_call_renews_the_leases_of_its_agent(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, items, 2));
     assert_true(next(&w, ann, 1));
     for (int i = 0; i < 10; i++) {
@@ -272,7 +217,7 @@ static void any_call_renews_the_leases_of_its_agent(void **state)
     }
     assert_false(next(&w, bob, 1));
     expect(&w, REFUSAL_CONFLICT, "ann");
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void a_refused_call_renews_them_too(void **state)
@@ -281,7 +226,7 @@ static void a_refused_call_renews_them_too(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, &one, 1));
     assert_true(next(&w, ann, 1));
     for (int i = 0; i < 10; i++) {
@@ -291,7 +236,7 @@ static void a_refused_call_renews_them_too(void **state)
     }
     assert_false(next(&w, bob, 1));
     expect(&w, REFUSAL_CONFLICT, "ann");
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void finishing_without_a_claim_is_an_implicit_one(void **state)
@@ -300,13 +245,13 @@ static void finishing_without_a_claim_is_an_implicit_one(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, &one, 1));
     assert_true(done(&w, ann, 1, 0));
     assert_true(w.d.events[w.d.event_count - 2].claimed.implicit);
     assert_int_equal(w.d.session->tasks[1].state, TASK_COMPLETED);
     assert_int_equal(w.d.session->holds.seen, 0);
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void an_edit_of_an_old_revision_is_refused(void **state)
@@ -321,13 +266,13 @@ static void an_edit_of_an_old_revision_is_refused(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, &one, 1));
     assert_true(decide_edit(&w.d, &edit));
     edit.if_rev = w.d.session->tasks[1].rev + 1;
     assert_false(decide_edit(&w.d, &edit));
     expect(&w, REFUSAL_STALE_REV, "read it again");
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void a_failed_task_is_tried_again_after_a_growing_wait(void **state)
@@ -338,7 +283,7 @@ static void a_failed_task_is_tried_again_after_a_growing_wait(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, &one, 1));
     for (int attempt = 1; attempt < TASK_ATTEMPTS_MOST; attempt++) {
         int64_t wait_ms;
@@ -357,7 +302,7 @@ static void a_failed_task_is_tried_again_after_a_growing_wait(void **state)
     assert_true(decide_done(&w.d, &(struct done_command){.agent = ann, .task = 1, .failed = true}));
     assert_false(decide_edit(&w.d, &retry));
     expect(&w, REFUSAL_BUDGET, "3 times");
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void a_blocker_that_would_close_a_cycle_is_refused(void **state)
@@ -369,7 +314,7 @@ static void a_blocker_that_would_close_a_cycle_is_refused(void **state)
     struct world w;
 
     (void)state;
-    begin_world(&w);
+    world_begin(&w);
     assert_true(plan(&w, items, 3));
     assert_true(next(&w, ann, 1));
     assert_false(decide_pulse(&w.d, &pulse));
@@ -380,7 +325,7 @@ static void a_blocker_that_would_close_a_cycle_is_refused(void **state)
     assert_int_equal(w.d.session->tasks[1].state, TASK_BLOCKED);
     assert_true(done(&w, bob, 3, 0));
     assert_int_equal(w.d.session->tasks[1].state, TASK_QUEUED);
-    finish_world(&w);
+    world_finish(&w);
 }
 
 static void a_hundred_thousand_tasks_are_one_plan_of_events_that_fit(void **state)
@@ -396,7 +341,7 @@ static void a_hundred_thousand_tasks_are_one_plan_of_events_that_fit(void **stat
 
     (void)state;
     assert_true(items != NULL && links != NULL && again != NULL);
-    begin_world(&w);
+    world_begin(&w);
     for (uint32_t i = 0; i < COUNT; i++) {
         links[i] = (struct plan_link){.item = i + 2, .kind = EVENT_LINK_AFTER};
         items[i] = item("", &links[i], i + 1 < COUNT);
@@ -426,7 +371,7 @@ static void a_hundred_thousand_tasks_are_one_plan_of_events_that_fit(void **stat
     assert_true(next(&w, ann, 0));
     assert_int_equal(w.d.task, COUNT);
     session_destroy(again);
-    finish_world(&w);
+    world_finish(&w);
     free(items);
     free(links);
 }
@@ -502,7 +447,7 @@ static void no_task_is_accepted_as_finished_twice_whoever_comes_when(void **stat
         uint64_t fence = 0;
         struct world w;
 
-        begin_world(&w);
+        world_begin(&w);
         for (uint32_t i = 0; i < TASKS; i++) {
             links[i] = (struct plan_link){.item = 1 + (i == 0 ? 0 : (uint32_t)nrand48(seed) % i),
                                           .kind = EVENT_LINK_AFTER};
@@ -532,7 +477,7 @@ static void no_task_is_accepted_as_finished_twice_whoever_comes_when(void **stat
             }
         }
         assert_true(w.d.session->in_state[TASK_COMPLETED] > 5);
-        finish_world(&w);
+        world_finish(&w);
     }
 }
 
