@@ -4,11 +4,19 @@
 #include <math.h>
 #include <string.h>
 
-#define RATE       0.2  /* of AdaGrad */
-#define SQUARES_AT 1e-6 /* keeps the first step finite */
-#define INPUT_MOST 4.0  /* standardised; what lies beyond counts as this */
+#define RATE 0.15 /* of AdaGrad */
+#define SQUARES_AT \
+    1.0 /* what each weight has seen before: the usual ones are not thrown away at once */
+#define INPUT_MOST 4.0 /* standardised; what lies beyond counts as this */
 
 static const int64_t horizons_ms[FORECAST_HORIZONS] = {900000, 1800000, 3600000, 7200000};
+
+/*
+ * Where learning begins: weights as they were learned on trackers of agents' work, rounded. The more has
+ * happened lately the likelier a completion is, the longer it was silent the less.
+ */
+static const double usual[FORECAST_INPUTS] = {.1, .2, .1, .2, .2, 0, 0, -.6, -.3};
+static const double usual_bias[FORECAST_HORIZONS] = {-1.2, -.5, .2, .8};
 
 enum { SINCE_EVENT = 7, SINCE_COMPLETION = 8 };
 
@@ -30,6 +38,15 @@ int64_t forecast_horizon_ms(uint32_t horizon)
 {
     assert(horizon < FORECAST_HORIZONS);
     return horizons_ms[horizon];
+}
+
+void forecast_init(struct forecast *forecast)
+{
+    *forecast = (struct forecast){.ticks = 0};
+    for (uint32_t h = 0; h < FORECAST_HORIZONS; h++) {
+        memcpy(forecast->models[h].weights, usual, sizeof(usual));
+        forecast->models[h].weights[FORECAST_INPUTS] = usual_bias[h];
+    }
 }
 
 /* --- inputs --- */

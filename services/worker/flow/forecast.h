@@ -60,7 +60,6 @@ struct forecast_tick {
     bool completed_before[FORECAST_HORIZONS];
 };
 
-/* All zero: nothing has happened. */
 struct forecast {
     /* what happened */
     double decayed[FORECAST_INPUTS]; /* counts, at counted_ms; those of the two recencies stay 0 */
@@ -90,6 +89,9 @@ struct forecast_label {
 };
 
 typedef void (*forecast_label_fn)(void *arg, const struct forecast_label *label);
+
+/* Nothing has happened; the model begins with weights that are usual, not with none. */
+void forecast_init(struct forecast *forecast);
 
 /* 15, 30, 60 and 120 minutes. */
 int64_t forecast_horizon_ms(uint32_t horizon);

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RATE       1.0  /* of AdaGrad; no feature is beyond 2 */
-#define SQUARES_AT 1e-3 /* keeps the first step small */
+#define RATE 0.7 /* of AdaGrad */
+#define SQUARES_AT \
+    0.1 /* what each weight has seen before: the usual ones are not thrown away at once */
 
 enum {
     WORD_BITS = 64,
@@ -21,7 +22,20 @@ struct field {
     uint32_t count;
 };
 
+/* Where learning begins: weights as they were learned on trackers of agents' work, rounded. */
+static const double usual[RANKER_FEATURES] = {
+    [RANKER_NEWNESS] = 1.5,       [RANKER_PRIORITY] = 1,  [RANKER_SAME_PARENT] = 1.5,
+    [RANKER_FREED_BY_LAST] = 1.5, [RANKER_FAN_OUT] = 0,   [RANKER_TOUCHED] = 1.5,
+    [RANKER_YOUTH] = 1.5,         [RANKER_SAME_PLAN] = 1, [RANKER_JUST_AFTER] = 1,
+};
+
 /* --- what is there --- */
+
+void ranker_init(struct ranker *ranker)
+{
+    *ranker = (struct ranker){.ranked = 0};
+    memcpy(ranker->weights, usual, sizeof(usual));
+}
 
 void ranker_finish(struct ranker *ranker)
 {

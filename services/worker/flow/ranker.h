@@ -92,6 +92,9 @@ struct ranker {
     uint32_t count; /* of candidates */
 };
 
+/* Knows no task; begins with weights that are usual, not with none. */
+void ranker_init(struct ranker *ranker);
+
 void ranker_finish(struct ranker *ranker);
 
 /* Makes room for tasks up to the number `last`. False when memory is exhausted; nothing has changed. */

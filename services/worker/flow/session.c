@@ -29,6 +29,8 @@ struct session *session_create(void)
     session->active_most = SESSION_ACTIVE_MOST;
     session->load_most = SESSION_LOAD_MOST;
     session->effort = effort_unlearned();
+    forecast_init(&session->forecast);
+    ranker_init(&session->ranker);
     session->graph = graph_create();
     if (session->graph != NULL) {
         /* How many each agent may hold is the agent's own; the session sees to it. */

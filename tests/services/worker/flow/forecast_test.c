@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -55,9 +54,10 @@ static int64_t bursts(struct forecast *forecast, uint32_t count, unsigned short 
 static void every_tick_is_labelled_once_for_each_horizon(void **state)
 {
     static struct heard heard;
-    struct forecast forecast = {.ticks = 0};
+    struct forecast forecast;
 
     (void)state;
+    forecast_init(&forecast);
     heard.count = 0;
     complete(&forecast, BEGIN_MS + 1, &heard);
     forecast_settle(&forecast, BEGIN_MS + 1000 * (int64_t)MINUTE_MS, hear, &heard);
@@ -76,9 +76,10 @@ static void every_tick_is_labelled_once_for_each_horizon(void **state)
 static void a_label_says_whether_one_was_completed_within_the_horizon(void **state)
 {
     static struct heard heard;
-    struct forecast forecast = {.ticks = 0};
+    struct forecast forecast;
 
     (void)state;
+    forecast_init(&forecast);
     heard.count = 0;
     note(&forecast, BEGIN_MS + 1, &heard);
     complete(&forecast, BEGIN_MS + TICK_MS + 20 * MINUTE_MS, &heard);
@@ -97,9 +98,10 @@ static void a_label_says_whether_one_was_completed_within_the_horizon(void **sta
 
 static void nothing_is_learned_before_its_horizon_has_passed(void **state)
 {
-    struct forecast forecast = {.ticks = 0};
+    struct forecast forecast;
 
     (void)state;
+    forecast_init(&forecast);
     complete(&forecast, BEGIN_MS + 1, NULL);
     forecast_settle(&forecast, BEGIN_MS + TICK_MS + 119 * MINUTE_MS, NULL, NULL);
     assert_int_equal(forecast.models[3].labels, 0);
@@ -116,8 +118,8 @@ static void it_does_not_matter_how_often_it_is_settled(void **state)
     int64_t now_ms = BEGIN_MS;
 
     (void)state;
-    memset(&once, 0, sizeof(once));
-    memset(&often, 0, sizeof(often));
+    forecast_init(&once);
+    forecast_init(&often);
     for (int i = 0; i < 500; i++) {
         const int64_t next_ms = now_ms + 1 + (int64_t)(erand48(seed) * 300 * MINUTE_MS);
 
@@ -138,7 +140,7 @@ static void it_says_the_baseline_until_the_model_is_better(void **state)
     struct forecast_answer answer;
 
     (void)state;
-    memset(&forecast, 0, sizeof(forecast));
+    forecast_init(&forecast);
     complete(&forecast, BEGIN_MS + 1, NULL);
     answer = forecast_at(&forecast, 1, BEGIN_MS + 2);
     assert_int_equal(answer.basis, FORECAST_BASELINE);
@@ -155,7 +157,7 @@ static void it_learns_that_bursts_go_on_and_pauses_last(void **state)
     int64_t now_ms;
 
     (void)state;
-    memset(&forecast, 0, sizeof(forecast));
+    forecast_init(&forecast);
     now_ms = bursts(&forecast, 3000, seed);
     soon = forecast_at(&forecast, 0, now_ms + MINUTE_MS);
     late = forecast_at(&forecast, 0, now_ms + 100 * MINUTE_MS);
@@ -171,7 +173,7 @@ static void a_better_baseline_is_what_is_said(void **state)
     int64_t now_ms = BEGIN_MS + 1;
 
     (void)state;
-    memset(&forecast, 0, sizeof(forecast));
+    forecast_init(&forecast);
     /* One in each tick: persistence is certain, a model of sigmoids only nearly. */
     for (int i = 0; i < 2000; i++) {
         now_ms += TICK_MS;
@@ -191,7 +193,7 @@ static void after_two_hours_of_silence_nothing_is_said(void **state)
     static struct forecast forecast;
 
     (void)state;
-    memset(&forecast, 0, sizeof(forecast));
+    forecast_init(&forecast);
     assert_int_equal(forecast_at(&forecast, 0, BEGIN_MS).basis, FORECAST_NONE);
     complete(&forecast, BEGIN_MS + 1, NULL);
     assert_int_equal(forecast_at(&forecast, 0, BEGIN_MS + FORECAST_SILENCE_MS).basis,
@@ -208,7 +210,7 @@ static void absurd_times_and_counts_leave_it_finite(void **state)
     int64_t now_ms = 1;
 
     (void)state;
-    memset(&forecast, 0, sizeof(forecast));
+    forecast_init(&forecast);
     for (int i = 0; i < 3000; i++) {
         const uint32_t kind = (uint32_t)(nrand48(seed) % FORECAST_KINDS);
 

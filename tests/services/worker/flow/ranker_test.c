@@ -53,9 +53,10 @@ static uint32_t nth(const struct ranker *ranker, uint32_t n)
 
 static void it_learns_from_choices_among_three_or_more(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
 
     (void)state;
+    ranker_init(&ranker);
     plan(&ranker, 1, 3, 1000);
     choose(&ranker, 1, 2000);
     assert_int_equal(ranker.ranked, 1);
@@ -69,9 +70,10 @@ static void it_learns_from_choices_among_three_or_more(void **state)
 
 static void what_was_no_candidate_teaches_nothing(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
 
     (void)state;
+    ranker_init(&ranker);
     plan(&ranker, 1, 5, 1000);
     ranker_set_candidate(&ranker, 2, false);
     choose(&ranker, 2, 2000);
@@ -81,9 +83,10 @@ static void what_was_no_candidate_teaches_nothing(void **state)
 
 static void the_rules_rank_as_they_are_named(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
 
     (void)state;
+    ranker_init(&ranker);
     plan(&ranker, 1, 9, 1000);
     ranker_describe(&ranker, 4, (struct ranker_task){.planned_ms = 1000, .priority = 0});
     choose(&ranker, 9, 1500);
@@ -101,9 +104,10 @@ static void the_rules_rank_as_they_are_named(void **state)
 
 static void a_touch_is_forgotten_after_half_an_hour(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
 
     (void)state;
+    ranker_init(&ranker);
     plan(&ranker, 1, 9, 1000);
     ranker_touch(&ranker, 1, 2000);
     ranker_learn(&ranker, &last, 1, 2000 + RANKER_TOUCHED_MS);
@@ -116,13 +120,14 @@ static void a_touch_is_forgotten_after_half_an_hour(void **state)
 static void it_learns_what_no_rule_knows_and_is_trusted_then(void **state)
 {
     unsigned short seed[3] = {1, 2, 3};
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
     struct ranker_likely likely[3];
     struct ranker_record record;
     int64_t now_ms = 1000;
     uint32_t next = 1;
 
     (void)state;
+    ranker_init(&ranker);
     /* Of thirty tasks with four parents each time one with the parent of the last. */
     for (uint32_t i = 0; i < 400; i++) {
         uint32_t chosen = 0;
@@ -157,10 +162,11 @@ static void it_learns_what_no_rule_knows_and_is_trusted_then(void **state)
 
 static void until_it_is_trusted_the_best_rule_says_what_is_likely(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
     struct ranker_likely likely[4];
 
     (void)state;
+    ranker_init(&ranker);
     plan(&ranker, 1, 9, 1000);
     assert_int_equal(ranker_likely(&ranker, &last, 2000, NULL, NULL, likely, 4), 4);
     assert_int_equal(likely[0].task, 9);
@@ -182,10 +188,11 @@ static bool is_even(const void *arg, uint32_t number)
 
 static void only_what_may_be_named_is_named(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
     struct ranker_likely likely[9];
 
     (void)state;
+    ranker_init(&ranker);
     assert_int_equal(ranker_likely(&ranker, &last, 2000, NULL, NULL, likely, 9), 0);
     plan(&ranker, 1, 9, 1000);
     assert_int_equal(ranker_likely(&ranker, &last, 2000, is_even, NULL, likely, 9), 4);
@@ -197,9 +204,10 @@ static void only_what_may_be_named_is_named(void **state)
 
 static void the_lowest_of_many_that_were_freed_are_remembered(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
 
     (void)state;
+    ranker_init(&ranker);
     plan(&ranker, 1, 100, 1000);
     for (uint32_t i = 0; i < 99; i++) {
         ranker_last_freed(&last, 2 + i * 37 % 99);
@@ -214,11 +222,12 @@ static void the_lowest_of_many_that_were_freed_are_remembered(void **state)
 
 static void of_too_many_candidates_a_sample_is_ranked(void **state)
 {
-    struct ranker ranker = {.ranked = 0};
+    struct ranker ranker;
     struct ranker_likely likely[RANKER_CANDIDATES];
     size_t count;
 
     (void)state;
+    ranker_init(&ranker);
     plan(&ranker, 1, 100000, 1000);
     count = ranker_likely(&ranker, &last, 2000, NULL, NULL, likely, RANKER_CANDIDATES);
     assert_true(count > RANKER_SAMPLED / 2 && count <= RANKER_SAMPLED);
@@ -233,10 +242,12 @@ static void of_too_many_candidates_a_sample_is_ranked(void **state)
 
 static void the_order_in_which_tasks_are_told_of_does_not_matter(void **state)
 {
-    struct ranker up = {.ranked = 0};
-    struct ranker down = {.ranked = 0};
+    struct ranker up;
+    struct ranker down;
 
     (void)state;
+    ranker_init(&up);
+    ranker_init(&down);
     for (uint32_t i = 1; i <= 50; i++) {
         plan(&up, i, 1, 1000 + i / 10);
         plan(&down, 51 - i, 1, 1000 + (51 - i) / 10);
