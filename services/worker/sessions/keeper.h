@@ -41,7 +41,8 @@
 #include "services/worker/flow/decide.h"
 
 struct keeper;
-struct keeper_held; /* a session in the keeper */
+struct keeper_held;  /* a session in the keeper */
+struct keeper_queue; /* of calls */
 
 enum {
     KEEPER_CALLS_MOST = 4096, /* of one session that wait for anything, waiting agents too */
@@ -208,6 +209,7 @@ struct keeper_call {
     bool take_over;            /* its holder is gone: acquire it all the same */
     int64_t deadline_ms;       /* monotonic; 0 or INT64_MAX: none */
     int64_t wait_ms;           /* how long it may wait for work or a change, in all */
+    uint32_t wants;            /* only this task, when it waits for work; 0: the best */
     struct fb_arena *arena;    /* lives until on_end, or until the call is cancelled */
     const struct keeper_call_events *events;
     void *self; /* the owner's */
@@ -220,13 +222,16 @@ struct keeper_call {
 
     /* the keeper's */
     struct keeper_held *held;
+    struct keeper_queue *queue; /* NULL: not begun, or ended */
     struct keeper_call *next;
-    struct keeper_call **link; /* what points at us in the queue we are in; NULL: in none */
+    struct keeper_call *before;
     enum keeper_verdict verdict;
     int64_t sequence; /* to be on disk before it goes on */
     int64_t until_ms; /* of the wait */
     uint32_t attempts;
-    struct fb_timer timer; /* of deadline or wait */
+    bool told_wait;
+    struct keeper_end failed; /* if it could not even begin */
+    struct fb_timer timer;    /* of deadline or wait */
 };
 
 /* Begins. No event comes before it returns: failures, too, are told by on_end. */

@@ -1,0 +1,61 @@
+#ifndef FB_SERVICES_WORKER_SESSIONS_UNSAID_H
+#define FB_SERVICES_WORKER_SESSIONS_UNSAID_H
+
+/*
+ * unsaid: what queries do not know yet of a session, and how it is said to the store.
+ *
+ * Notes after each decision which tasks look different in a search: those that the events are about, and
+ * those that became ready, or no longer are, because of them. What there is to say goes along with the
+ * next append, as far as there is room; the rest follows. Pure; one thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flowbalancer/v1/session_store.pb-c.h"
+#include "runtime/base/arena.h"
+#include "services/worker/flow/event.h"
+#include "services/worker/flow/session.h"
+
+/* A task's state as queries know it: that of enum task_state, or for a queued one that is ready: */
+enum { UNSAID_READY = 16 };
+
+enum {
+    UNSAID_TASKS_MOST = 2000,    /* in one message */
+    UNSAID_BYTES_MOST = 2 << 20, /* of texts in it, roughly */
+    UNSAID_BODY_BYTES = 16 << 10,
+};
+
+/* All zero knows nothing. Its fields are its own. */
+struct unsaid {
+    uint32_t *tasks; /* to be said, oldest first */
+    uint32_t first;
+    uint32_t count;
+    uint32_t room;
+    uint8_t *said; /* by task: its state as queries know it or will */
+    uint8_t *due;  /* by task: what is to be said of it */
+    uint32_t known;
+    int64_t sequence; /* up to which queries know everything, once all that was taken is there */
+    bool failed;      /* no memory: queries stay behind until the session is loaded again */
+};
+
+/* Of a session that was loaded, of which queries know what happened up to `sequence`. */
+void unsaid_begin(struct unsaid *unsaid, const struct session *session, int64_t sequence);
+void unsaid_finish(struct unsaid *unsaid);
+
+/* These events were folded. */
+void unsaid_note(struct unsaid *unsaid, const struct session *session, const struct event *events,
+                 size_t count);
+
+/* Whether queries are behind what has happened up to `sequence`. */
+bool unsaid_are_due(const struct unsaid *unsaid, int64_t sequence);
+
+/*
+ * What is to be said, in the arena, and taken for said; the session must be as it is after `sequence`.
+ * NULL when memory is exhausted: nothing was taken.
+ */
+Flowbalancer__V1__Projection *unsaid_take(struct unsaid *unsaid, const struct session *session,
+                                          int64_t sequence, struct fb_arena *arena);
+
+#endif
