@@ -1,5 +1,7 @@
 #include "services/worker/flow/deciding.h"
 
+#include "services/worker/flow/ties.h"
+
 enum { WORKER_SILENT_MS = 30 * 60 * 1000 /* an agent heard since counts as at work */ };
 
 static int64_t lasts_ms(const struct session *session)
@@ -120,11 +122,11 @@ static uint32_t workers_alive(const struct session *s, int64_t now_ms)
 struct schedule_choice deciding_pick(struct decision *d, uint32_t agent)
 {
     const struct session *s = d->session;
+    const struct ties ties = {.session = s, .agent = agent};
 
     session_settle(d->session, d->now_ms);
-    return schedule_pick(s->schedule,
-                         (struct schedule_agent){.agent = agent, .caps = s->agents[agent].caps},
-                         workers_alive(s, d->now_ms), session_awake_ms(s, d->now_ms));
+    return schedule_pick(s->schedule, ties_agent(&ties), workers_alive(s, d->now_ms),
+                         session_awake_ms(s, d->now_ms));
 }
 
 uint32_t deciding_choose(struct decision *d, uint32_t agent)

@@ -112,9 +112,10 @@ static struct fb_status plan_graph(struct session *session, const struct event *
     uint32_t added = 0;
 
     while (added < event->planned.task_count && fb_is_ok(status)) {
-        const double minutes = effort_prior(event->planned.tasks[added].weight);
+        const struct event_planned_task *task = &event->planned.tasks[added];
 
-        status = graph_add_node(session->graph, first + added, graph_effort_of(minutes));
+        status = graph_add_node(session->graph, first + added,
+                                estimates_ms(&session->estimates, task->weight, 1, task->phase));
         added += fb_is_ok(status);
     }
     if (fb_is_ok(status)) {

@@ -167,6 +167,7 @@ struct fb_status fold_requeued(struct session *session, const struct event *even
     }
     life_release(session, task, event->task, event->unix_ms, cause == EVENT_HANDED_BACK);
     task->attempt += cause == EVENT_RETRIED;
+    (void)graph_set_effort(session->graph, event->task, session_effort_ms(session, task));
     task->defer_until_ms = event->requeued.defer_until_unix_ms;
     task->ended_ms = 0;
     life_move(session, event->task, TASK_QUEUED);
@@ -248,8 +249,7 @@ struct fb_status fold_edited(struct session *session, const struct event *event)
         life_count_leaf(session, task, false);
         task->weight = event->edited.weight;
         life_count_leaf(session, task, true);
-        (void)graph_set_effort(session->graph, event->task,
-                               graph_effort_of(effort_prior(task->weight)));
+        (void)graph_set_effort(session->graph, event->task, session_effort_ms(session, task));
         if (task->state == TASK_ACTIVE) {
             schedule_stop(session->schedule, event->task);
             session->broken |= !schedule_start(session->schedule, event->task, task->lease.agent,

@@ -90,6 +90,32 @@ struct fb_status graph_set_effort(struct graph *graph, uint32_t node, uint32_t e
     return fb_ok;
 }
 
+void graph_set_efforts(struct graph *graph, graph_effort_fn fn, const void *arg)
+{
+    graph->cycle_count = 0;
+    /* What waits comes first, so that everything a level is made of is final when its turn comes. */
+    for (uint32_t position = graph->slots; position-- > 0;) {
+        const uint32_t node = graph->at[position];
+        const bool open = (graph->flags[node] & NODE_OPEN) != 0;
+        const uint32_t was_ms = graph->effort_ms[node];
+        uint64_t level_ms;
+
+        if (!graph_has(graph, node)) {
+            continue;
+        }
+        graph->effort_ms[node] = fn(arg, node);
+        if (open) {
+            graph->open_effort_ms += graph->effort_ms[node];
+            graph->open_effort_ms -= was_ms;
+        }
+        level_ms = graph_level_of(graph, node);
+        if (open && (level_ms != graph->level_ms[node] || was_ms != graph->effort_ms[node])) {
+            graph->level_ms[node] = level_ms;
+            graph_publish_level(graph, node);
+        }
+    }
+}
+
 struct fb_status graph_set_open(struct graph *graph, uint32_t node, bool open)
 {
     uint64_t was_ms;

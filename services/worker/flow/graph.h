@@ -79,6 +79,12 @@ struct fb_status graph_remove_node(struct graph *graph, uint32_t node);
 /* NOT_FOUND. */
 struct fb_status graph_set_effort(struct graph *graph, uint32_t node, uint32_t effort_ms);
 
+/* The effort that a node should have. Must not edit the graph. */
+typedef uint32_t (*graph_effort_fn)(const void *arg, uint32_t node);
+
+/* Sets the efforts of all nodes and levels them once, O(V + E) and O(log V) for each that changes. */
+void graph_set_efforts(struct graph *graph, graph_effort_fn fn, const void *arg);
+
 /* Closes a node, or opens it again. NOT_FOUND. */
 struct fb_status graph_set_open(struct graph *graph, uint32_t node, bool open);
 

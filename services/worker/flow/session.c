@@ -31,6 +31,7 @@ struct session *session_create(void)
     session->effort = effort_unlearned();
     forecast_init(&session->forecast);
     ranker_init(&session->ranker);
+    session->estimates = estimates_prior();
     session->graph = graph_create();
     if (session->graph != NULL) {
         /* How many each agent may hold is the agent's own; the session sees to it. */
@@ -168,6 +169,11 @@ enum flow_state session_flow_state(const struct session *session, int64_t now_ms
     return flow_state_next(session->flow_state, momentum, silent_ms);
 }
 
+uint32_t session_effort_ms(const struct session *session, const struct task *task)
+{
+    return estimates_ms(&session->estimates, task->weight, task->attempt, task->phase);
+}
+
 uint32_t session_progress(const struct session *session)
 {
     if (session->leaf_weight == 0) {
@@ -278,6 +284,13 @@ static void remember(struct session *session, const struct event *event)
     }
 }
 
+static uint32_t effort_of(const void *arg, uint32_t node)
+{
+    const struct session *session = arg;
+
+    return session_effort_ms(session, &session->tasks[node]);
+}
+
 struct fb_status session_fold(struct session *session, const struct event *event)
 {
     struct fb_status status = check(session, event);
@@ -327,5 +340,9 @@ struct fb_status session_fold(struct session *session, const struct event *event
     }
     session->flow_state =
         flow_state_next(session->flow_state, momentum_at(&session->momentum, session->awake_ms), 0);
+    if (estimates_revise(&session->estimates, &session->effort, session->events,
+                         session->task_count)) {
+        graph_set_efforts(session->graph, effort_of, session);
+    }
     return session->broken ? fold_exhausted() : fb_ok;
 }

@@ -23,6 +23,7 @@
 #include "runtime/base/text.h"
 #include "services/worker/flow/changes.h"
 #include "services/worker/flow/effort.h"
+#include "services/worker/flow/estimates.h"
 #include "services/worker/flow/event.h"
 #include "services/worker/flow/flow_state.h"
 #include "services/worker/flow/forecast.h"
@@ -99,6 +100,7 @@ struct session {
     struct momentum momentum;
     enum flow_state flow_state;
     struct effort effort;
+    struct estimates estimates; /* what the schedule goes by */
     struct lease_holds holds;
     struct forecast forecast;
     struct ranker ranker;    /* its candidates: session_is_free */
@@ -183,6 +185,9 @@ bool session_chain_is_done(const struct session *session, uint32_t task);
 /* The agent named a file as evidence; whether it did so lately. */
 void session_agent_touches(struct session_agent *agent, struct fb_text path);
 bool session_agent_touched(const struct session_agent *agent, struct fb_text path);
+
+/* The effort that the session's estimates give a task. */
+uint32_t session_effort_ms(const struct session *session, const struct task *task);
 
 /* A sentence about the first invariant that does not hold, or NULL; O(tasks + links). */
 const char *session_fault(const struct session *session);

@@ -20,8 +20,7 @@ bool session_derive(struct session *session, const struct graph_edge *edges, siz
     for (uint32_t i = 1; i <= session->task_count; i++) {
         const struct task *task = &session->tasks[i];
 
-        if (!fb_is_ok(
-                graph_add_node(session->graph, i, graph_effort_of(effort_prior(task->weight))))) {
+        if (!fb_is_ok(graph_add_node(session->graph, i, session_effort_ms(session, task)))) {
             return false;
         }
         if (task_has_ended(task->state) && !fb_is_ok(graph_set_open(session->graph, i, false))) {
@@ -93,6 +92,9 @@ static const char *task_fault(const struct session *session, uint32_t number)
     }
     if (ranker_is_candidate(&session->ranker, number) != session_is_free(task)) {
         return "a task is not among the ranker's candidates where it belongs";
+    }
+    if (graph_effort_ms(session->graph, number) != session_effort_ms(session, task)) {
+        return "a task has another effort than its estimate";
     }
     if (graph_is_open(session->graph, number) == task_has_ended(task->state)) {
         return "the graph takes an ended task for open";

@@ -110,6 +110,7 @@ static void code_head(struct coder *coder, struct session *session)
     coder_u32(coder, &flow_state, FLOW_STATES - 1);
     session->flow_state = (enum flow_state)flow_state;
     snapshot_code_learned(coder, session);
+    estimates_code(coder, &session->estimates);
     kept_code(coder, &session->kept, SESSION_TASKS_MOST);
     coder_names(coder, &session->caps, EVENT_CAPS, EVENT_CAP_BYTES);
     coder_names(coder, &session->agent_names, SESSION_AGENTS_MOST, EVENT_ACTOR_BYTES);

@@ -311,6 +311,35 @@ static void levels_are_told_once_each_and_only_where_they_change(void **state)
     graph_destroy(graph);
 }
 
+static uint32_t any_effort(const void *arg, uint32_t node)
+{
+    uint64_t seed = *(const uint64_t *)arg + node;
+
+    return random_below(&seed, 100) * MINUTE;
+}
+
+static void efforts_set_together_are_levelled_as_one_by_one(void **state)
+{
+    const uint64_t seed = 5;
+    struct graph *graph = chain(100);
+    struct graph *other = chain(100);
+
+    (void)state;
+    ok(graph_set_open(graph, 50, false));
+    ok(graph_set_open(other, 50, false));
+    graph_set_efforts(graph, any_effort, &seed);
+    for (uint32_t node = 0; node < 100; node++) {
+        ok(graph_set_effort(other, node, any_effort(&seed, node)));
+    }
+    check_all(graph, 100);
+    for (uint32_t node = 0; node < 100; node++) {
+        assert_int_equal(graph_level_ms(graph, node), graph_level_ms(other, node));
+    }
+    assert_int_equal(graph_open_effort_ms(graph), graph_open_effort_ms(other));
+    graph_destroy(other);
+    graph_destroy(graph);
+}
+
 /* One random edit, its answer checked. */
 static void edit(struct graph *graph, uint32_t nodes, uint64_t *seed)
 {
@@ -349,6 +378,8 @@ static void edit(struct graph *graph, uint32_t nodes, uint64_t *seed)
         if (at != GRAPH_NONE) {
             ok(graph_remove_edge(graph, graph_edge_at(graph, at)));
         }
+    } else if (what < 81) {
+        graph_set_efforts(graph, any_effort, seed);
     } else if (what < 88) {
         ok(graph_set_effort(graph, a, random_below(seed, 100) * MINUTE));
     } else if (what < 98) {
@@ -491,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_plan_may_say_an_edge_twice),
         cmocka_unit_test(a_removed_task_takes_its_edges_with_it),
         cmocka_unit_test(minutes_are_counted_in_milliseconds_within_bounds),
+        cmocka_unit_test(efforts_set_together_are_levelled_as_one_by_one),
         cmocka_unit_test(levels_are_told_once_each_and_only_where_they_change),
         cmocka_unit_test(after_each_of_100000_random_edits_order_and_levels_are_as_if_rebuilt),
         cmocka_unit_test(after_100000_random_edits_of_a_larger_graph_it_is_as_if_rebuilt),
