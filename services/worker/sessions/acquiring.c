@@ -189,8 +189,7 @@ static void is_held(struct keeper_held *held, const struct fb_call_end *end)
 
     snprintf(holder, sizeof(holder), "%.*s", (int)size, size == 0 ? "" : owner.data);
     /* Our own former life needs no permission; nobody else answers to its name. */
-    if (strcmp(holder, k->config.worker_id) == 0 ||
-        (!held->took_over && wants(&held->arriving, true))) {
+    if (strcmp(holder, k->worker_id) == 0 || (!held->took_over && wants(&held->arriving, true))) {
         held->takes_over = true;
         acquire(held);
         return;

@@ -204,7 +204,7 @@ static bool run(struct keeper_held *held, struct keeper_call *call, struct decis
         return false;
     }
     unsaid_note(&held->unsaid, held->session, decision->events, decision->event_count);
-    upkeep_decided(held);
+    upkeep_decided(held, decision);
     call->sequence = (int64_t)held->session->events;
     if (call->verdict == KEEPER_ANSWER || call->cause == KEEPER_OVER) {
         move(call, &held->deciding);
@@ -314,7 +314,7 @@ void calls_expire(struct keeper_held *held)
         held->spoiled = true;
     } else {
         unsaid_note(&held->unsaid, held->session, decision.events, decision.event_count);
-        upkeep_decided(held);
+        upkeep_decided(held, &decision);
         deliver(held, decision.events, decision.event_count);
     }
     fb_arena_finish(&arena);

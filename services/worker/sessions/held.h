@@ -31,7 +31,8 @@ enum {
     RETRY_FIRST_MS = 25,
     RETRY_MOST_MS = 1000,
     HELD_BUCKETS = 4096,
-    OWNER_BYTES = 64 + 1 + 20 + 1, /* worker id, colon, start */
+    WORKER_ID_BYTES = 64,
+    OWNER_BYTES = WORKER_ID_BYTES + 1 + 20 + 1, /* worker id, colon, start */
 };
 
 enum held_state { HELD_ABSENT, HELD_LOADING, HELD_READY, HELD_ASIDE, HELD_RELEASING, HELD_STATES };
@@ -115,7 +116,6 @@ struct keeper_held {
     struct fb_timer rest;
     struct fb_timer expiry;
     int64_t expires_ms; /* unix time of the first lease or deferral to end; INT64_MAX: none */
-    uint64_t seen_fence;
     int64_t snapshot_sequence; /* in the store */
     uint64_t snapshot_bytes;   /* of events since */
     struct writing *writing;   /* aside */
@@ -129,7 +129,8 @@ struct keeper_held {
 
 struct keeper {
     struct keeper_config config;
-    char owner[OWNER_BYTES];
+    char worker_id[WORKER_ID_BYTES + 1];
+    char owner[OWNER_BYTES]; /* with the start, so that each life has a name of its own */
     struct fb_loop *loop;
     struct fb_channel *channel;
     struct aside *aside;
@@ -271,7 +272,7 @@ void upkeep_begin(struct keeper_held *held);
 void upkeep_end(struct keeper_held *held);
 
 /* After something was decided: leases may end sooner than known. */
-void upkeep_decided(struct keeper_held *held);
+void upkeep_decided(struct keeper_held *held, const struct decision *decision);
 
 /* -- snapshots.c -- */
 

@@ -224,8 +224,8 @@ struct keeper *keeper_create(const struct keeper_config *config, struct fb_chann
     k->config = limits_of(config);
     k->loop = config->loop;
     k->channel = channel;
-    snprintf(k->owner, sizeof(k->owner), "%.64s:%lld", config->worker_id,
-             (long long)config->start_unix_ms);
+    snprintf(k->worker_id, sizeof(k->worker_id), "%s", config->worker_id);
+    snprintf(k->owner, sizeof(k->owner), "%s:%lld", k->worker_id, (long long)config->start_unix_ms);
     k->buckets = calloc(HELD_BUCKETS, sizeof(*k->buckets));
     k->aside = aside_create(config->loop);
     if (k->buckets == NULL || k->aside == NULL) {

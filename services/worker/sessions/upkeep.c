@@ -53,7 +53,6 @@ static void expect_all(struct keeper_held *held)
     uint32_t *active = malloc((most + 1) * sizeof(*active));
 
     held->expires_ms = INT64_MAX;
-    held->seen_fence = s->fence;
     expect_deferred(held);
     if (active != NULL) {
         schedule_active(s->schedule, GRAPH_NONE, active, most);
@@ -84,16 +83,18 @@ static void on_expiry(struct fb_timer *timer)
     }
 }
 
-void upkeep_decided(struct keeper_held *held)
+void upkeep_decided(struct keeper_held *held, const struct decision *decision)
 {
-    const struct session *s = held->session;
-
     /* Whoever was heard holds longer, which is seen when the time has come. */
-    if (s->fence != held->seen_fence) {
-        const struct lease lease = {.fence = s->fence, .lasts_ms = lease_lasts_ms(&s->holds)};
+    for (size_t i = 0; i < decision->event_count; i++) {
+        const struct event *event = &decision->events[i];
 
-        held->seen_fence = s->fence;
-        expect(held, lease_expires_ms(&lease, s->last_ms));
+        if (event->kind == EVENT_CLAIMED) {
+            const struct lease lease = {.fence = event->claimed.fence,
+                                        .lasts_ms = event->claimed.lasts_ms};
+
+            expect(held, lease_expires_ms(&lease, event->unix_ms));
+        }
     }
     expect_deferred(held);
 }

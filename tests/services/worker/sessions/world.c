@@ -235,7 +235,8 @@ static enum keeper_verdict decide(struct keeper_call *call, struct decision *d)
         done = decide_open(d, &(struct open_command){.name = FB_TEXT("of a test"),
                                                      .agent = call->actor,
                                                      .declares = true,
-                                                     .held_most = ask->count});
+                                                     .held_most = ask->count,
+                                                     .lease_ms = ask->lease_ms});
         break;
     case ASK_PLAN:
         decide_plan_of(ask, d);

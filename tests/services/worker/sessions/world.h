@@ -83,6 +83,7 @@ struct ask {
     bool chained;
     bool next;
     const char *note;
+    int64_t lease_ms; /* of ASK_OPEN */
 
     struct fb_arena arena;
     struct keeper *keeper;
