@@ -53,3 +53,11 @@ void digest_end(struct digest *digest, char *out, unsigned digits)
     memcpy(out, hex, digits);
     out[digits] = '\0';
 }
+
+bool digest_of(struct fb_text bytes, char out[DIGEST_BYTES])
+{
+    const void *data = bytes.size == 0 ? "" : bytes.data;
+
+    memset(out, 0, DIGEST_BYTES);
+    return EVP_Digest(data, bytes.size, (unsigned char *)out, NULL, EVP_sha256(), NULL) == 1;
+}

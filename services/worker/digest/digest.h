@@ -8,6 +8,8 @@
  * thread; a digest belongs to one at a time.
  */
 
+#include <stdbool.h>
+
 #include "runtime/base/text.h"
 
 enum { DIGEST_HEX_BYTES = 64 };
@@ -22,5 +24,10 @@ void digest_add(struct digest *digest, struct fb_text part);
 /* Writes `digits` hex digits (at most 64) and a NUL, and frees what the digest held. All '0' when memory was
  * exhausted, which no digest is. */
 void digest_end(struct digest *digest, char *out, unsigned digits);
+
+enum { DIGEST_BYTES = 32 };
+
+/* The SHA-256 of these bytes alone, not in hex; false, and all zero, when memory was exhausted. */
+bool digest_of(struct fb_text bytes, char out[DIGEST_BYTES]);
 
 #endif

@@ -342,6 +342,20 @@ static struct fb_status find_cycles(const struct outline *outline)
     return status;
 }
 
+/* What is blocked and waits for an open task needs no gate: it is ready when that one has completed. */
+static void let_links_block(struct outline *outline)
+{
+    for (uint32_t i = 0; i < outline->link_count; i++) {
+        const struct outline_link *link = &outline->links[i];
+
+        if ((link->kind == EVENT_LINK_AFTER || link->kind == EVENT_LINK_ENDS) &&
+            outline->tasks[link->task].state == TASK_BLOCKED &&
+            !task_has_ended(outline->tasks[link->on].state)) {
+            outline->tasks[link->task].state = TASK_QUEUED;
+        }
+    }
+}
+
 struct fb_status outline_resolve(struct outline *outline, bool lenient)
 {
     struct names ids = {.count = 0};
@@ -358,6 +372,7 @@ struct fb_status outline_resolve(struct outline *outline, bool lenient)
         return exhausted();
     }
     tidy_links(outline);
+    let_links_block(outline);
     return find_cycles(outline);
 }
 

@@ -83,7 +83,8 @@ void outline_warn(struct outline *outline, const char *format, ...)
  * Finds what every link hangs on, and what is wrong with the whole: INVALID_ARGUMENT or
  * FAILED_PRECONDITION, naming the place and the way out. An id that is given twice, a link to an id
  * that there is not (with `lenient`, dropped with a warning), a task that hangs on itself, a cycle
- * (its path is named). Of several parents the first counts; the others become FROM, with a warning.
+ * (its path is named). Of several parents the first counts; the others become FROM, with a warning. What is blocked and
+ * waits for an open task is queued: the link holds it up, and lets it go.
  */
 struct fb_status outline_resolve(struct outline *outline, bool lenient);
 
