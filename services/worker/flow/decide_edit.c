@@ -25,6 +25,32 @@ static bool edit_state(struct decision *d, const struct edit_command *command, e
     return deciding_is_valid(d, event) && deciding_emit(d, event);
 }
 
+/* Whether the link can be dropped, or there be one more. */
+static bool may_change(struct decision *d, const struct event_link *link)
+{
+    const struct task *task = &d->session->tasks[link->task];
+
+    if (session_task(d->session, link->on) == NULL) {
+        return refusal_no_such(d, link->on);
+    }
+    if ((unsigned)link->kind >= EVENT_LINK_KINDS || link->kind < EVENT_LINK_AFTER) {
+        return refusal_set(d, REFUSAL_INVALID, link->task, link->on,
+                           "links: there is no such kind");
+    }
+    if (link->dropped && !graph_has_edge(d->session->graph, session_edge_of(link))) {
+        return refusal_set(d, REFUSAL_NO_SUCH, link->task, link->on,
+                           "task %u has no such link to task %u; flow_find shows those it has",
+                           link->task, link->on);
+    }
+    if (!link->dropped && link->kind == EVENT_LINK_PARENT && task->parent != 0 &&
+        task->parent != link->on) {
+        return refusal_set(d, REFUSAL_CONFLICT, link->task, task->parent,
+                           "task %u has task %u for its parent; drop that link first", link->task,
+                           task->parent);
+    }
+    return true;
+}
+
 static bool edit_links(struct decision *d, const struct edit_command *command, struct event event)
 {
     struct event_link *links = fb_arena_alloc(d->arena, (command->link_count + 1) * sizeof(*links));
@@ -36,8 +62,8 @@ static bool edit_links(struct decision *d, const struct edit_command *command, s
     for (size_t i = 0; i < command->link_count; i++) {
         links[i] = command->links[i];
         links[i].task = command->task;
-        if (session_task(d->session, links[i].on) == NULL) {
-            return refusal_no_such(d, links[i].on);
+        if (!may_change(d, &links[i])) {
+            return false;
         }
     }
     event.kind = EVENT_LINKED;

@@ -90,6 +90,8 @@ static bool resolve_links(struct decision *d, const struct plan_command *command
     const struct session *s = d->session;
 
     for (uint32_t i = 0; i < command->count; i++) {
+        uint32_t parents = 0;
+
         for (size_t j = 0; j < command->items[i].link_count; j++) {
             const struct plan_link *link = &command->items[i].links[j];
             const uint32_t on = link_target(s, keys, key_items, command->count, link);
@@ -99,6 +101,12 @@ static bool resolve_links(struct decision *d, const struct plan_command *command
                                    "tasks[%u] hangs on what there is not: \"%.*s\" %u", i,
                                    (int)link->key.size, link->key.size == 0 ? "" : link->key.data,
                                    link->task != 0 ? link->task : link->item);
+            }
+            parents += link->kind == EVENT_LINK_PARENT;
+            if (parents > 1) {
+                return refusal_set(d, REFUSAL_INVALID, 0, on,
+                                   "tasks[%u].links: a task has one parent; leave the others out",
+                                   i);
             }
             planned->links[planned->link_count++] =
                 (struct event_link){.task = s->task_count + i + 1, .on = on, .kind = link->kind};

@@ -55,20 +55,34 @@ bool refusal_no_such(struct decision *d, uint32_t task)
                        "there is no task %u; flow_find lists those there are", task);
 }
 
+/* A task by its number, or one of a plan by its place there. Returns how much it took. */
+static size_t name_task(const struct session *s, uint32_t task, char *at, size_t room)
+{
+    const bool planned = task > s->task_count;
+    const int size =
+        snprintf(at, room, planned ? "tasks[%u]" : "%u", planned ? task - s->task_count - 1 : task);
+
+    return size < 0 || (size_t)size >= room ? 0 : (size_t)size;
+}
+
 bool refusal_cycle(struct decision *d)
 {
     const struct session *s = d->session;
-    char path[256];
+    const bool cut = s->cycle_count == SESSION_CYCLE_NAMED;
+    char path[512] = "";
     size_t used = 0;
 
-    for (uint32_t i = 0; i < s->cycle_count && used < sizeof(path) - 24; i++) {
-        used += (size_t)snprintf(path + used, sizeof(path) - used, "%u -> ", s->cycle[i]);
+    for (uint32_t i = 0; i < s->cycle_count; i++) {
+        used += name_task(s, s->cycle[i], path + used, sizeof(path) - used);
+        used += (size_t)snprintf(path + used, sizeof(path) - used, " -> ");
     }
-    snprintf(path + used, sizeof(path) - used, "%s",
-             s->cycle_count == SESSION_CYCLE_NAMED ? "..." : "");
-    return refusal_set(d, REFUSAL_CYCLE, s->cycle[0], 0,
-                       "these tasks would wait for each other: %s%u; leave out one of the links",
-                       path, s->cycle[0]);
+    if (cut) {
+        used += (size_t)snprintf(path + used, sizeof(path) - used, "... -> ");
+    }
+    (void)name_task(s, s->cycle[0], path + used, sizeof(path) - used);
+    return refusal_set(d, REFUSAL_CYCLE, s->cycle[0] > s->task_count ? 0 : s->cycle[0], 0,
+                       "these tasks would wait for each other: %s; leave out one of the links",
+                       path);
 }
 
 bool refusal_held(struct decision *d, uint32_t number)
