@@ -13,6 +13,8 @@ enum {
     ATTEMPTS = 4,
     PAUSE_MS = 20,        /* before the second; each further one waits twice as long */
     PAUSE_MOST_MS = 1000, /* a router that asks for more is not asked again on the agent's behalf */
+    REPEATS = 16,         /* attempts of what may be repeated: some ten seconds */
+    REPEAT_PAUSE_MOST_MS = 5000,
 };
 
 struct uplink_call {
@@ -26,11 +28,13 @@ struct uplink_call {
     struct fb_trace_context trace;
     bool traced;
     bool only_if_there;
+    bool repeatable;
     const struct uplink_events *events;
     void *arg;
 
     /* how far it is */
     struct fb_client_call *call; /* NULL between two attempts */
+    bool taken;                  /* the request has arrived, and may have been done */
     unsigned attempts;
     struct fb_defer again;
     struct fb_timer later;
@@ -85,11 +89,14 @@ static void end_call(struct uplink_call *call, const struct failure *end)
     events->on_end(arg, end);
 }
 
-/* The request will not be needed again. */
+/* The request will not be needed again, unless it may be repeated. */
 static void taken(struct uplink_call *call)
 {
-    free(call->request);
-    call->request = NULL;
+    call->taken = true;
+    if (!call->repeatable) {
+        free(call->request);
+        call->request = NULL;
+    }
 }
 
 static void on_headers(struct fb_client_call *client_call, void *arg,
@@ -124,6 +131,7 @@ static struct failure failure_of(const struct fb_call_end *end)
     uint64_t ms;
 
     (void)fb_metadata_find(end->trailers, "flowbalancer-reason", &failure.reason);
+    (void)fb_metadata_find(end->trailers, "flowbalancer-refusal-bin", &failure.refusal);
     if (fb_metadata_find(end->trailers, "flowbalancer-retry-ms", &value) &&
         fb_text_to_u64(value, &ms) && ms < INT32_MAX) {
         failure.retry_ms = (int64_t)ms;
@@ -134,12 +142,27 @@ static struct failure failure_of(const struct fb_call_end *end)
     return failure;
 }
 
-/* Nobody has begun with it, and whom it was sent to does not ask for patience. */
+/* Nobody has begun with it, or that does not matter, and nobody asks for more patience. */
 static bool may_try_again(const struct uplink_call *call, const struct failure *failure)
 {
-    return failure->status.code == FB_UNAVAILABLE && fb_text_is(failure->reason, "not-run") &&
-           failure->retry_ms < PAUSE_MOST_MS && call->request != NULL && !call->only_if_there &&
+    if (failure->status.code != FB_UNAVAILABLE || call->request == NULL || call->only_if_there) {
+        return false;
+    }
+    if (call->repeatable) {
+        return failure->retry_ms < REPEAT_PAUSE_MOST_MS && call->attempts < REPEATS;
+    }
+    return fb_text_is(failure->reason, "not-run") && failure->retry_ms < PAUSE_MOST_MS &&
            call->attempts < ATTEMPTS;
+}
+
+static int64_t pause_before_next(unsigned attempts)
+{
+    int64_t pause_ms = PAUSE_MS;
+
+    while (--attempts > 0 && pause_ms < PAUSE_MOST_MS) {
+        pause_ms *= 2;
+    }
+    return pause_ms < PAUSE_MOST_MS ? pause_ms : PAUSE_MOST_MS;
 }
 
 static void on_end(struct fb_client_call *client_call, void *arg, const struct fb_call_end *end)
@@ -150,8 +173,11 @@ static void on_end(struct fb_client_call *client_call, void *arg, const struct f
     (void)client_call;
     call->call = NULL;
     if (may_try_again(call, &failure)) {
-        const int64_t pause_ms = (int64_t)PAUSE_MS << (call->attempts - 1);
+        const int64_t pause_ms = pause_before_next(call->attempts);
 
+        if (call->events->on_again != NULL) {
+            call->events->on_again(call->arg);
+        }
         fb_timer_set(call->dial->loop, &call->later,
                      fb_loop_now_ms(call->dial->loop) +
                          (failure.retry_ms > pause_ms ? failure.retry_ms : pause_ms),
@@ -248,6 +274,7 @@ static struct uplink_call *uplink_call(void *self, const struct uplink_plan *pla
     call->path = plan->path;
     call->deadline_ms = plan->deadline_ms;
     call->only_if_there = plan->only_if_there;
+    call->repeatable = plan->repeatable;
     call->events = plan->events;
     call->arg = plan->arg;
     if (plan->trace != NULL) {
@@ -316,7 +343,7 @@ static void fail_waiting(struct dial *dial, struct fb_status status)
             }
             end_call(call, &(struct failure){
                                .status = status,
-                               .reason = FB_TEXT("not-run"),
+                               .reason = call->taken ? FB_TEXT("") : FB_TEXT("not-run"),
                                .retry_ms = -1,
                            });
         }

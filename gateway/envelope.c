@@ -71,3 +71,19 @@ void envelope_append_rest(struct fb_buffer *out, struct fb_text meta)
         fb_buffer_string(out, "}");
     }
 }
+
+static struct fb_text plain(struct fb_text value, struct fb_arena *arena)
+{
+    struct fb_text text = {0};
+
+    if (value.size > 0) {
+        (void)fb_json_unescape(value, arena, &text, NULL);
+    }
+    return text;
+}
+
+struct fb_trace_context envelope_trace(const struct envelope *envelope, struct fb_arena *arena)
+{
+    return fb_trace_join(plain(envelope->traceparent, arena), plain(envelope->tracestate, arena),
+                         plain(envelope->baggage, arena), false);
+}

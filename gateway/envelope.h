@@ -7,7 +7,9 @@
  * Pure; all slices are of the text that was read.
  */
 
+#include "runtime/base/arena.h"
 #include "runtime/base/text.h"
+#include "runtime/trace/trace.h"
 
 /* JSON values as they came; empty where absent. */
 struct envelope {
@@ -28,5 +30,8 @@ struct envelope envelope_read(struct fb_text params);
  * envelope and the progress token. Nothing is appended when nothing is left.
  */
 void envelope_append_rest(struct fb_buffer *out, struct fb_text meta);
+
+/* The trace that the agent is in, or a new one; its texts are the envelope's or the arena's. */
+struct fb_trace_context envelope_trace(const struct envelope *envelope, struct fb_arena *arena);
 
 #endif

@@ -21,6 +21,8 @@ struct failure {
     struct fb_status status;
     struct fb_text reason; /* the trailer flowbalancer-reason; empty for none */
     int64_t retry_ms;      /* the trailer flowbalancer-retry-ms; below 0 for none */
+    struct fb_text
+        refusal; /* the trailer flowbalancer-refusal-bin, a FlowRefusal; empty for none */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "gateway/changes.h"
 #include "gateway/exchange.h"
 #include "gateway/project.h"
+#include "gateway/values.h"
 #include "runtime/json/scan.h"
 #include "runtime/log/log.h"
 #include "runtime/rpc/message.h"
@@ -15,46 +16,12 @@
 enum {
     NAME_BYTES = 2048,
     SERVER_BYTES = 64,
-    SESSION_BYTES = 128,
-    CURSOR_BYTES = 4096,
-    PAGE_TOOLS = 5000,
-    PAGES_MOST = 1000,    /* asked for one answer */
-    PAGE_BYTES = 4 << 20, /* an answer that is as long gets no further tools */
 };
 
 static void refuse(struct mcp *mcp, const struct ask *ask, const char *why)
 {
     answer_error(mcp, &ask->reply,
                  &(struct jsonrpc_error){.code = JSONRPC_INVALID_PARAMS, .message = why});
-}
-
-static ProtobufCBinaryData bytes_of(struct fb_text text)
-{
-    return (ProtobufCBinaryData){.len = text.size, .data = (uint8_t *)(uintptr_t)text.data};
-}
-
-static struct fb_text text_of(ProtobufCBinaryData bytes)
-{
-    return (struct fb_text){.data = (const char *)bytes.data, .size = bytes.len};
-}
-
-/* protobuf-c has no const; a request is only packed. */
-static char *unconst(const char *string)
-{
-    return (char *)(uintptr_t)string;
-}
-
-/* The characters of a string value as a C string; NULL when it is none, or holds NUL. */
-static const char *string_of(struct fb_text value, struct fb_arena *arena)
-{
-    struct fb_text text;
-    bool exact;
-
-    if (!fb_is_ok(fb_json_unescape(value, arena, &text, &exact)) || !exact ||
-        (text.size > 0 && memchr(text.data, '\0', text.size) != NULL)) {
-        return NULL;
-    }
-    return fb_arena_copy(arena, text.data, text.size);
 }
 
 /* --- tools/call: asking --- */
@@ -78,43 +45,6 @@ static bool is_plain(const char *name)
         }
     }
     return true;
-}
-
-/* The handle that our own tools take as an ordinary argument: their call goes where it is held. */
-static const char *session_of(const char *server, struct fb_text arguments, struct fb_arena *arena)
-{
-    struct fb_text value;
-    const char *session;
-
-    if (strcmp(server, "flow") != 0 || !fb_json_find(arguments, "session", &value)) {
-        return "";
-    }
-    session = string_of(value, arena);
-    if (session == NULL || strlen(session) > SESSION_BYTES) {
-        return "";
-    }
-    for (const char *c = session; *c != '\0'; c++) {
-        if (*c <= ' ' || *c > '~') {
-            return "";
-        }
-    }
-    return session;
-}
-
-static struct fb_text plain(struct fb_text value, struct fb_arena *arena)
-{
-    struct fb_text text = {0};
-
-    if (value.size > 0) {
-        (void)fb_json_unescape(value, arena, &text, NULL);
-    }
-    return text;
-}
-
-static struct fb_trace_context trace_of(const struct envelope *envelope, struct fb_arena *arena)
-{
-    return fb_trace_join(plain(envelope->traceparent, arena), plain(envelope->tracestate, arena),
-                         plain(envelope->baggage, arena), false);
 }
 
 /* What tools/call was given; JSON as it came, empty where absent. */
@@ -176,7 +106,7 @@ void tools_call(struct mcp *mcp, const struct ask *ask)
         return;
     }
     if (modern && params.request_state.size > 0) {
-        state = string_of(params.request_state, &mcp->scratch);
+        state = value_string(params.request_state, &mcp->scratch);
     }
     if (modern && (!is_object_or_absent(params.input_responses) || state == NULL)) {
         refuse(mcp, ask,
@@ -184,7 +114,7 @@ void tools_call(struct mcp *mcp, const struct ask *ask)
                "string that came with input_required");
         return;
     }
-    name = string_of(params.name, &mcp->scratch);
+    name = value_string(params.name, &mcp->scratch);
     server = name != NULL && strlen(name) <= NAME_BYTES && is_plain(name)
                  ? server_of(name, &mcp->scratch)
                  : NULL;
@@ -196,29 +126,28 @@ void tools_call(struct mcp *mcp, const struct ask *ask)
     if (exchange == NULL) {
         return;
     }
-    context.agent = unconst(mcp->config.agent);
-    context.scope = unconst(mcp->config.scope);
-    context.server = unconst(server);
-    context.name = unconst(name);
-    context.session = unconst(session_of(server, params.arguments, &mcp->scratch));
+    context.agent = value_unconst(mcp->config.agent);
+    context.scope = value_unconst(mcp->config.scope);
+    context.server = value_unconst(server);
+    context.name = value_unconst(name);
     request.context = &context;
-    request.arguments_json = bytes_of(params.arguments);
+    request.arguments_json = value_bytes(params.arguments);
     envelope_append_rest(&meta, ask->envelope.meta);
-    request.meta_json = bytes_of((struct fb_text){meta.data, meta.size});
+    request.meta_json = value_bytes((struct fb_text){meta.data, meta.size});
     request.progress = ask->envelope.progress_token.size > 0;
     if (modern) {
         const char *level = ask->envelope.log_level.size > 0
-                                ? string_of(ask->envelope.log_level, &mcp->scratch)
+                                ? value_string(ask->envelope.log_level, &mcp->scratch)
                                 : NULL;
 
-        request.client_capabilities_json = bytes_of(ask->envelope.capabilities);
-        request.log_level = unconst(level != NULL ? level : "");
-        request.input_responses_json = bytes_of(params.input_responses);
-        request.request_state = unconst(state);
+        request.client_capabilities_json = value_bytes(ask->envelope.capabilities);
+        request.log_level = value_unconst(level != NULL ? level : "");
+        request.input_responses_json = value_bytes(params.input_responses);
+        request.request_state = value_unconst(state);
     } else {
-        request.log_level = unconst(mcp->log_level);
+        request.log_level = value_unconst(mcp->log_level);
     }
-    trace = trace_of(&ask->envelope, &mcp->scratch);
+    trace = envelope_trace(&ask->envelope, &mcp->scratch);
     exchange_call(exchange, "/flowbalancer.v1.McpService/CallTool", &request.base, &trace,
                   &call_events);
     fb_buffer_finish(&meta);
@@ -306,16 +235,6 @@ static void answer_result(struct exchange *exchange, struct fb_text result)
                       text != NULL ? text : "the result is too long to be handed on");
 }
 
-/* JSON of the suite stands on one line already; should it not, it must not tear ours apart. */
-static struct fb_text one_line(struct fb_text json, struct fb_buffer *room)
-{
-    if (json.size == 0 || memchr(json.data, '\n', json.size) == NULL) {
-        return json;
-    }
-    fb_json_append_compact(room, json);
-    return (struct fb_text){.data = room->data, .size = room->size};
-}
-
 static void answer_input_wanted(struct exchange *exchange,
                                 const Flowbalancer__V1__InputWanted *wanted)
 {
@@ -333,7 +252,7 @@ static void answer_input_wanted(struct exchange *exchange,
     fb_buffer_string(out, "{\"resultType\":\"input_required\"");
     if (wanted->input_requests_json.len > 0) {
         fb_buffer_string(out, ",\"inputRequests\":");
-        fb_buffer_text(out, one_line(text_of(wanted->input_requests_json), &room));
+        fb_buffer_text(out, value_one_line(value_text(wanted->input_requests_json), &room));
         fb_buffer_finish(&room);
     }
     if (wanted->request_state[0] != '\0') {
@@ -350,8 +269,9 @@ static void answer_input_wanted(struct exchange *exchange,
 static void answer_server_error(struct exchange *exchange, const Flowbalancer__V1__McpError *error)
 {
     struct mcp *mcp = exchange->mcp;
-    struct jsonrpc_error answer = failure_of_server(
-        error->code, error->message, text_of(error->data_json), exchange->revision, &mcp->scratch);
+    struct jsonrpc_error answer =
+        failure_of_server(error->code, error->message, value_text(error->data_json),
+                          exchange->revision, &mcp->scratch);
 
     answer_error(mcp, &exchange->reply, &answer);
 }
@@ -362,18 +282,18 @@ static void on_call_event(struct exchange *exchange, const Flowbalancer__V1__Cal
 
     switch (event->event_case) {
     case FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_PROGRESS:
-        tell_progress(exchange, one_line(text_of(event->progress->params_json), &room));
+        tell_progress(exchange, value_one_line(value_text(event->progress->params_json), &room));
         fb_buffer_finish(&room);
         return;
     case FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_LOG:
-        tell_log(exchange, one_line(text_of(event->log->params_json), &room));
+        tell_log(exchange, value_one_line(value_text(event->log->params_json), &room));
         fb_buffer_finish(&room);
         return;
     case FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_INPUT_WANTED:
         answer_input_wanted(exchange, event->input_wanted);
         break;
     case FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_RESULT:
-        answer_result(exchange, one_line(text_of(event->result->result_json), &room));
+        answer_result(exchange, value_one_line(value_text(event->result->result_json), &room));
         break;
     case FLOWBALANCER__V1__CALL_TOOL_EVENT__EVENT_ERROR:
         answer_server_error(exchange, event->error);
@@ -426,217 +346,3 @@ static const struct uplink_events call_events = {
     .on_message = on_call_message,
     .on_end = on_call_end,
 };
-
-/* --- tools/list --- */
-
-/* A list that is being gathered from pages of the suite. */
-struct listing {
-    struct fb_buffer tools;        /* projected, with commas */
-    char cursor[CURSOR_BYTES + 1]; /* of the page that is asked for */
-    uint32_t page_tools;           /* most tools of it */
-    unsigned pages;                /* asked for */
-    bool full;                     /* the rest is for the agent's next request */
-    bool last;                     /* there is no further page */
-    bool answered;                 /* the present page has come */
-    char version[65];
-    int64_t ttl_ms;
-    bool is_public;
-};
-
-static void listing_free(void *work)
-{
-    struct listing *listing = work;
-
-    if (listing != NULL) {
-        fb_buffer_finish(&listing->tools);
-        free(listing);
-    }
-}
-
-static const struct uplink_events list_events;
-
-static void ask_page(struct exchange *exchange, const struct fb_trace_context *trace)
-{
-    Flowbalancer__V1__CallContext context = FLOWBALANCER__V1__CALL_CONTEXT__INIT;
-    Flowbalancer__V1__ListToolsRequest request = FLOWBALANCER__V1__LIST_TOOLS_REQUEST__INIT;
-    struct listing *listing = exchange->work;
-    struct mcp *mcp = exchange->mcp;
-
-    context.agent = unconst(mcp->config.agent);
-    context.scope = unconst(mcp->config.scope);
-    request.context = &context;
-    request.cursor = listing->cursor;
-    request.page_size = listing->page_tools;
-    request.wait_ms = mcp->config.list_wait_ms;
-    listing->answered = false;
-    listing->pages++;
-    exchange_call(exchange, "/flowbalancer.v1.McpService/ListTools", &request.base, trace,
-                  &list_events);
-}
-
-void tools_list(struct mcp *mcp, const struct ask *ask)
-{
-    struct fb_text cursor = {0};
-    struct fb_text value;
-    struct listing *listing;
-    struct exchange *exchange;
-    struct fb_trace_context trace;
-
-    if (fb_json_find(ask->params, "cursor", &value) && fb_json_kind_of(value) != FB_JSON_NULL) {
-        const char *text = value.size <= CURSOR_BYTES ? string_of(value, &mcp->scratch) : NULL;
-
-        if (text == NULL) {
-            refuse(mcp, ask,
-                   "tools/list: params.cursor is none that was given out; begin again "
-                   "without one");
-            return;
-        }
-        cursor = fb_text_of(text);
-    }
-    exchange = exchange_open(mcp, ask, (struct fb_text){0});
-    if (exchange == NULL) {
-        return;
-    }
-    listing = calloc(1, sizeof(*listing));
-    if (listing == NULL) {
-        answer_error(
-            mcp, &ask->reply,
-            &(struct jsonrpc_error){.code = JSONRPC_INTERNAL_ERROR, .message = "out of memory"});
-        exchange_answered(exchange);
-        return;
-    }
-    if (cursor.size > 0) {
-        memcpy(listing->cursor, cursor.data, cursor.size);
-    }
-    listing->page_tools = PAGE_TOOLS;
-    exchange->work = listing;
-    exchange->work_free = listing_free;
-    trace = trace_of(&ask->envelope, &mcp->scratch);
-    ask_page(exchange, &trace);
-}
-
-static void log_pending(const Flowbalancer__V1__ListToolsResponse *page)
-{
-    for (size_t i = 0; i < page->n_pending_servers; i++) {
-        fb_log(FB_WARN, "a server's tools are not in the list yet",
-               fb_kv_str("server", page->pending_servers[i]->server),
-               fb_kv_str("detail", page->pending_servers[i]->detail));
-    }
-}
-
-/* Takes a page, or decides how it has to be asked for instead. */
-static void take_page(struct exchange *exchange, const Flowbalancer__V1__ListToolsResponse *page)
-{
-    struct listing *listing = exchange->work;
-    size_t most = exchange->mcp->config.line_bytes - PAGE_BYTES / 4;
-    size_t bytes = 0;
-
-    listing->answered = true;
-    for (size_t i = 0; i < page->n_items_json; i++) {
-        bytes += page->items_json[i].len + 64;
-    }
-    if (bytes + listing->tools.size > most) {
-        if (listing->tools.size > 0) {
-            listing->full = true; /* it begins the agent's next page */
-            return;
-        }
-        if (page->n_items_json > 1) {
-            listing->page_tools = (uint32_t)(page->n_items_json / 2);
-            return;
-        }
-        fb_log(FB_ERROR, "a tool is too large to be listed", fb_kv_uint("bytes", bytes));
-    } else {
-        for (size_t i = 0; i < page->n_items_json; i++) {
-            struct fb_buffer room = {0};
-
-            fb_buffer_string(&listing->tools, listing->tools.size > 0 ? "," : "");
-            project_tool(&listing->tools, one_line(text_of(page->items_json[i]), &room),
-                         exchange->revision);
-            fb_buffer_finish(&room);
-        }
-    }
-    listing->last = page->next_cursor[0] == '\0';
-    listing->full = listing->tools.size >= PAGE_BYTES;
-    snprintf(listing->version, sizeof(listing->version), "%s", page->version);
-    listing->ttl_ms = page->ttl_ms > 0 ? page->ttl_ms : 0;
-    listing->is_public = page->cache_scope == FLOWBALANCER__V1__CACHE_SCOPE__CACHE_SCOPE_PUBLIC;
-    if (snprintf(listing->cursor, sizeof(listing->cursor), "%s", page->next_cursor) >
-        CURSOR_BYTES) {
-        listing->last = true;
-        fb_log(FB_ERROR, "the suite's cursor is too long; the list was cut");
-    }
-    log_pending(page);
-}
-
-static void answer_list(struct exchange *exchange)
-{
-    struct listing *listing = exchange->work;
-    struct mcp *mcp = exchange->mcp;
-    struct fb_buffer *out = answer_begin(mcp, &exchange->reply);
-
-    fb_buffer_string(out,
-                     exchange->revision == REVISION_MODERN ? "{\"resultType\":\"complete\"," : "{");
-    fb_buffer_string(out, "\"tools\":[");
-    fb_buffer_append(out, listing->tools.data, listing->tools.size);
-    fb_buffer_string(out, "]");
-    if (!listing->last) {
-        fb_buffer_string(out, ",\"nextCursor\":");
-        fb_buffer_json_string(out, fb_text_of(listing->cursor));
-    }
-    if (exchange->revision == REVISION_MODERN) {
-        fb_buffer_printf(out, ",\"ttlMs\":%" PRId64 ",\"cacheScope\":\"%s\"", listing->ttl_ms,
-                         listing->is_public ? "public" : "private");
-    }
-    answer_put_server_info(mcp, out, exchange->revision);
-    fb_buffer_string(out, "}");
-    if (!answer_end(mcp, &exchange->reply)) {
-        answer_error(mcp, &exchange->reply,
-                     &(struct jsonrpc_error){.code = JSONRPC_INTERNAL_ERROR,
-                                             .message = "the list was too long for a line"});
-    }
-    if (exchange->revision != REVISION_MODERN) {
-        changes_shown(mcp->changes, listing->version);
-    }
-}
-
-static void on_page(void *arg, const uint8_t *data, size_t size)
-{
-    struct exchange *exchange = arg;
-    ProtobufCMessage *message;
-    struct fb_arena arena;
-
-    fb_arena_init(&arena, 0);
-    if (fb_is_ok(fb_message_unpack(&flowbalancer__v1__list_tools_response__descriptor, data, size,
-                                   0, &arena, &message))) {
-        take_page(exchange, (const Flowbalancer__V1__ListToolsResponse *)message);
-    }
-    fb_arena_finish(&arena);
-}
-
-static void on_page_end(void *arg, const struct failure *end)
-{
-    struct exchange *exchange = arg;
-    struct listing *listing = exchange->work;
-    struct mcp *mcp = exchange->mcp;
-
-    exchange->call = NULL;
-    if (!fb_is_ok(end->status) || !listing->answered) {
-        struct failure failure = *end;
-        struct jsonrpc_error error;
-
-        if (fb_is_ok(end->status)) {
-            failure.status = fb_fail(FB_INTERNAL, "the suite answered without a list");
-        }
-        error = failure_of_request(&failure, &mcp->scratch);
-        answer_error(mcp, &exchange->reply, &error);
-        exchange_answered(exchange);
-    } else if (listing->full || listing->last || listing->pages == PAGES_MOST) {
-        answer_list(exchange);
-        exchange_answered(exchange);
-    } else {
-        ask_page(exchange, NULL);
-    }
-    fb_arena_reset(&mcp->scratch);
-}
-
-static const struct uplink_events list_events = {.on_message = on_page, .on_end = on_page_end};

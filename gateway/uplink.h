@@ -22,6 +22,8 @@ struct uplink_events {
     void (*on_message)(void *arg, const uint8_t *data, size_t size);
     /* Exactly once and last, unless cancelled by us. OK as status, too; borrowed until it returns. */
     void (*on_end)(void *arg, const struct failure *end);
+    /* The call is asked again: its messages will come anew. NULL unless it is `repeatable`. */
+    void (*on_again)(void *arg);
 };
 
 struct uplink_plan {
@@ -30,6 +32,7 @@ struct uplink_plan {
     int64_t deadline_ms;                  /* monotonic; INT64_MAX: none */
     const struct fb_trace_context *trace; /* NULL: none is sent */
     bool only_if_there;                   /* neither starts a suite nor waits for one */
+    bool repeatable;                      /* doing it twice is as good as once */
     const struct uplink_events *events;   /* static */
     void *arg;
 };

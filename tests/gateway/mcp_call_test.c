@@ -63,18 +63,6 @@ static void a_call_without_arguments_sends_none(void **state)
                         "\"content\":[]," INFO "}}");
 }
 
-static void the_session_of_a_flow_tool_is_read_from_its_arguments(void **state)
-{
-    struct world *world = *state;
-
-    say(world, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":"
-               "\"flow__next\",\"arguments\":{\"session\":\"s-1\"}," META "}}");
-    assert_string_equal(asked_call(last_call(world))->context->session, "s-1");
-    say(world, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":"
-               "\"other__next\",\"arguments\":{\"session\":\"s-1\"}," META "}}");
-    assert_string_equal(asked_call(last_call(world))->context->session, "");
-}
-
 static void a_name_without_a_server_is_an_unknown_tool(void **state)
 {
     static const struct line lines[] = {
@@ -553,7 +541,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_world(arguments_reach_the_suite_as_they_were_written),
         in_world(a_call_without_arguments_sends_none),
-        in_world(the_session_of_a_flow_tool_is_read_from_its_arguments),
         in_world(a_name_without_a_server_is_an_unknown_tool),
         in_world(answers_come_in_the_order_of_the_suite_each_under_its_id),
         in_world(an_id_in_use_is_refused_until_it_is_answered),
