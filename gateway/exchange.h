@@ -50,6 +50,7 @@ struct exchange {
     enum revision revision;
     struct fb_text progress_token; /* empty: no progress is wanted */
     bool wants_log;                /* a modern request that named a level */
+    bool repeatable;               /* doing it twice is as good as once */
     const char *tool;              /* tools/call: the name that the agent used */
     size_t line_bytes;
     int64_t deadline_ms;
@@ -71,6 +72,7 @@ struct exchange {
 };
 
 struct changes; /* changes.h */
+struct flow;    /* flow/flow.h */
 
 enum { EXCHANGE_BUCKETS = 1024 };
 
@@ -78,6 +80,8 @@ struct mcp {
     struct mcp_config config;
     struct mcp_output output;
     struct uplink uplink;
+    struct looker looker;
+    struct flow *flow;
 
     /* the legacy session */
     struct era_session session;

@@ -7,6 +7,7 @@
 
 #include "gateway/changes.h"
 #include "gateway/exchange.h"
+#include "gateway/flow/flow.h"
 #include "gateway/project.h"
 #include "gateway/values.h"
 #include "runtime/json/scan.h"
@@ -32,6 +33,7 @@ struct listing {
     char cursor[CURSOR_BYTES + 1]; /* of the page that is asked for */
     uint32_t page_tools;           /* most tools of it */
     unsigned pages;                /* asked for */
+    bool first;                    /* the agent's first page: our own tools are on it */
     bool full;                     /* the rest is for the agent's next request */
     bool last;                     /* there is no further page */
     bool answered;                 /* the present page has come */
@@ -106,6 +108,7 @@ void tools_list(struct mcp *mcp, const struct ask *ask)
         memcpy(listing->cursor, cursor.data, cursor.size);
     }
     listing->page_tools = PAGE_TOOLS;
+    listing->first = cursor.size == 0;
     exchange->work = listing;
     exchange->work_free = listing_free;
     trace = envelope_trace(&ask->envelope, &mcp->scratch);
@@ -174,6 +177,11 @@ static void answer_list(struct exchange *exchange)
     fb_buffer_string(out,
                      exchange->revision == REVISION_MODERN ? "{\"resultType\":\"complete\"," : "{");
     fb_buffer_string(out, "\"tools\":[");
+    if (listing->first) {
+        flow_list(mcp, out, exchange->revision);
+        fb_buffer_string(out,
+                         listing->tools.size > 0 && out->data[out->size - 1] == '}' ? "," : "");
+    }
     fb_buffer_append(out, listing->tools.data, listing->tools.size);
     fb_buffer_string(out, "]");
     if (!listing->last) {

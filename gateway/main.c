@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "gateway/dial.h"
+#include "gateway/look_lane.h"
 #include "gateway/mcp.h"
 #include "gateway/stdio.h"
 #include "gateway/suite.h"
@@ -51,6 +52,8 @@ struct gateway_config {
     int64_t in_flight_bytes;
     const char *agent;
     const char *scope;
+    bool flow_tools;
+    bool original_tools;
     const char *tls_ca;
     const char *tls_cert;
     const char *tls_key;
@@ -87,6 +90,10 @@ static const struct fb_option gateway_options[] = {
      .help = "name of the agent, for fair shares and logs [drawn at random]"},
     {"scope", FB_OPTION_STRING, AT(scope), .fallback = "",
      .help = "tenant and credentials that the agent belongs to"},
+    {"flow_tools", FB_OPTION_BOOL, AT(flow_tools), .fallback = "true",
+     .help = "offer sessions of tasks: the tools flow_open and so on, and flow:// resources"},
+    {"original_tools", FB_OPTION_BOOL, AT(original_tools), .fallback = "false",
+     .help = "offer them as create_session, add_task, complete_task, pulse and so on, too"},
     {"tls_ca", FB_OPTION_PATH, AT(tls_ca), .help = "certificates of routers that we trust (PEM)"},
     {"tls_cert", FB_OPTION_PATH, AT(tls_cert), .help = "our certificate chain (PEM)"},
     {"tls_key", FB_OPTION_PATH, AT(tls_key), .help = "its private key (PEM)"},
@@ -112,6 +119,7 @@ struct gateway {
     struct stdio *stdio;
     struct suite *suite;
     struct dial *dial;
+    struct look_lane *look;
     struct mcp *mcp;
 
     bool ending;
@@ -330,7 +338,13 @@ static bool make_conversation(struct gateway *gateway)
 {
     const struct gateway_config *config = &gateway->config;
     struct uplink uplink = dial_uplink(gateway->dial);
+    struct looker looker;
 
+    gateway->look = look_lane_create(gateway->loop);
+    if (gateway->look == NULL) {
+        return false;
+    }
+    looker = look_lane_looker(gateway->look);
     gateway->stdio = stdio_create(gateway->loop,
                                   &(struct stdio_config){
                                       .in_fd = STDIN_FILENO,
@@ -353,13 +367,15 @@ static bool make_conversation(struct gateway *gateway)
             .in_flight = (size_t)config->in_flight,
             .in_flight_bytes = (size_t)config->in_flight_bytes,
             .line_bytes = WRITTEN_LINE_BYTES,
+            .flow_tools = config->flow_tools,
+            .original_tools = config->original_tools,
         },
         &(struct mcp_output){
             .lines = stdio_out(gateway->stdio),
             .written = on_written,
             .arg = gateway,
         },
-        &uplink);
+        &uplink, &looker);
     return gateway->mcp != NULL;
 }
 
@@ -374,6 +390,7 @@ static bool make(struct gateway *gateway, const struct fb_options *options, cons
 static void destroy(struct gateway *gateway)
 {
     mcp_destroy(gateway->mcp);
+    look_lane_destroy(gateway->look);
     stdio_destroy(gateway->stdio);
     dial_destroy(gateway->dial);
     suite_destroy(gateway->suite);

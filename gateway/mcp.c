@@ -5,6 +5,7 @@
 
 #include "gateway/changes.h"
 #include "gateway/exchange.h"
+#include "gateway/flow/flow.h"
 #include "runtime/json/scan.h"
 #include "runtime/log/log.h"
 
@@ -319,6 +320,7 @@ void exchange_call(struct exchange *exchange, const char *path, const ProtobufCM
         .request = request,
         .deadline_ms = exchange->deadline_ms,
         .trace = trace,
+        .repeatable = exchange->repeatable,
         .events = events,
         .arg = exchange,
     };
@@ -562,7 +564,7 @@ void mcp_line_too_long(struct mcp *mcp)
 /* --- life --- */
 
 struct mcp *mcp_create(const struct mcp_config *config, const struct mcp_output *output,
-                       const struct uplink *uplink)
+                       const struct uplink *uplink, const struct looker *looker)
 {
     struct mcp *mcp = calloc(1, sizeof(*mcp));
     const char *info;
@@ -573,12 +575,14 @@ struct mcp *mcp_create(const struct mcp_config *config, const struct mcp_output 
     mcp->config = *config;
     mcp->output = *output;
     mcp->uplink = *uplink;
+    mcp->looker = *looker;
     mcp->log_level = "";
     fb_arena_init(&mcp->scratch, SCRATCH_BYTES);
     info = lifecycle_server_info(config->version);
     mcp->server_info = fb_text_of(info);
     mcp->changes = changes_create(mcp);
-    if (info == NULL || mcp->changes == NULL) {
+    mcp->flow = flow_create(mcp);
+    if (info == NULL || mcp->changes == NULL || mcp->flow == NULL) {
         mcp_destroy(mcp);
         return NULL;
     }
@@ -592,6 +596,7 @@ void mcp_destroy(struct mcp *mcp)
     }
     mcp_cancel_all(mcp);
     changes_destroy(mcp->changes);
+    flow_destroy(mcp->flow);
     free_done_batches(mcp);
     fb_arena_finish(&mcp->scratch);
     free((void *)(uintptr_t)mcp->server_info.data);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/look.h"
 #include "gateway/uplink.h"
 #include "runtime/base/text.h"
 
@@ -27,6 +28,8 @@ struct mcp_config {
     size_t in_flight;        /* most requests unanswered at once */
     size_t in_flight_bytes;  /* most bytes of their lines */
     size_t line_bytes;       /* longest line that is written, its end not counted */
+    bool flow_tools;         /* offer sessions and tasks */
+    bool original_tools;     /* and by the names of the system before ours */
 };
 
 struct mcp_output {
@@ -37,7 +40,7 @@ struct mcp_output {
 
 /* All is borrowed until destroy. NULL when memory is exhausted. */
 struct mcp *mcp_create(const struct mcp_config *config, const struct mcp_output *output,
-                       const struct uplink *uplink);
+                       const struct uplink *uplink, const struct looker *looker);
 
 /* Cancels what is unanswered. NULL is fine. */
 void mcp_destroy(struct mcp *mcp);

@@ -7,6 +7,7 @@
 
 #include "gateway/changes.h"
 #include "gateway/exchange.h"
+#include "gateway/flow/flow.h"
 #include "gateway/project.h"
 #include "gateway/values.h"
 #include "runtime/json/scan.h"
@@ -115,6 +116,10 @@ void tools_call(struct mcp *mcp, const struct ask *ask)
         return;
     }
     name = value_string(params.name, &mcp->scratch);
+    if (name != NULL && flow_has_tool(mcp, name)) {
+        flow_call(mcp, ask, name, params.arguments);
+        return;
+    }
     server = name != NULL && strlen(name) <= NAME_BYTES && is_plain(name)
                  ? server_of(name, &mcp->scratch)
                  : NULL;

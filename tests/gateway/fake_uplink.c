@@ -29,6 +29,7 @@ static struct uplink_call *make_call(void *self, const struct uplink_plan *plan)
         .request = protobuf_c_message_unpack(plan->request->descriptor, NULL, size, bytes),
         .deadline_ms = plan->deadline_ms,
         .only_if_there = plan->only_if_there,
+        .repeatable = plan->repeatable,
         .events = plan->events,
         .arg = plan->arg,
     };

@@ -17,6 +17,7 @@ struct uplink_call {
     int64_t deadline_ms;
     struct fb_trace_context trace;
     bool only_if_there;
+    bool repeatable;
     const struct uplink_events *events;
     void *arg;
 };

@@ -15,6 +15,16 @@ static void written(void *arg)
     ((struct world *)arg)->lines++;
 }
 
+/* Looks when the test says so. */
+static bool look(void *self, struct look_job *job)
+{
+    struct world *world = self;
+
+    assert_null(world->look);
+    world->look = job;
+    return true;
+}
+
 static void begin(struct world *world, size_t in_flight, size_t line_bytes)
 {
     struct uplink uplink = fake_uplink(&world->suite);
@@ -32,8 +42,11 @@ static void begin(struct world *world, size_t in_flight, size_t line_bytes)
             .in_flight = in_flight,
             .in_flight_bytes = 1 << 20,
             .line_bytes = line_bytes,
+            .flow_tools = world->flow_tools,
+            .original_tools = world->original_tools,
         },
-        &(struct mcp_output){.lines = &world->out, .written = written, .arg = world}, &uplink);
+        &(struct mcp_output){.lines = &world->out, .written = written, .arg = world}, &uplink,
+        &(struct looker){.self = world, .look = look});
     assert_non_null(world->mcp);
 }
 

@@ -37,6 +37,9 @@ struct world {
     struct fb_buffer out;
     size_t read;  /* of `out` */
     size_t lines; /* told to be written */
+    bool flow_tools;
+    bool original_tools;
+    struct look_job *look; /* files that are to be looked at; NULL for none */
 };
 
 /* 16 requests in flight, lines of 100,000 bytes. */

@@ -1,0 +1,54 @@
+#include "clients/session_id/session_id.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+enum { SLUG_BYTES = 48 };
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool fb_session_id_is(const char *text)
+{
+    const char *c = text;
+
+    while (is_word(*c) || *c == '.' || *c == '_' || *c == '-') {
+        c++;
+    }
+    return *c == '\0' && c != text && c - text <= FB_SESSION_ID_BYTES;
+}
+
+bool fb_session_id_of(const char *name, char id[FB_SESSION_ID_BYTES + 1])
+{
+    const size_t size = strlen(name);
+    char slug[SLUG_BYTES + 1];
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    size_t used = 0;
+
+    if (size == 0 || size > FB_SESSION_NAME_BYTES) {
+        return false;
+    }
+    if (fb_session_id_is(name)) {
+        snprintf(id, FB_SESSION_ID_BYTES + 1, "%s", name);
+        return true;
+    }
+    for (const char *c = name; *c != '\0' && used < SLUG_BYTES; c++) {
+        if (is_word(*c)) {
+            slug[used++] = *c;
+        } else if (used > 0 && slug[used - 1] != '-') {
+            slug[used++] = '-';
+        }
+    }
+    slug[used] = '\0';
+    if (EVP_Digest(name, size, digest, NULL, EVP_sha256(), NULL) != 1) {
+        return false;
+    }
+    snprintf(id, FB_SESSION_ID_BYTES + 1, "%s%s%02x%02x%02x", slug,
+             used > 0 && slug[used - 1] != '-' ? "-" : "", digest[0], digest[1], digest[2]);
+    return true;
+}
