@@ -147,7 +147,7 @@ static bool fold_message(struct folding *f, const uint8_t *data, size_t size,
             events = part->events;
         }
     }
-    if (f->loaded.session == NULL) {
+    if (events != NULL && f->loaded.session == NULL) {
         f->loaded.session = session_create();
         if (f->loaded.session == NULL) {
             f->status = fb_fail(FB_RESOURCE_EXHAUSTED, "no memory for the session");

@@ -7,9 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/services/worker/sessions/world.h"
-
-enum { TASKS = 400, CALLERS = 16, ROUNDS = 40 };
+#include "tests/services/worker/sessions/crowd.h"
 
 static const struct keeper_config usual;
 
@@ -97,110 +95,37 @@ static void a_lease_is_renewed_before_it_ends(void **state)
     ask_finish(&watch);
 }
 
-/*
- * An agent that does one task after the other, at whichever worker has the session: told that another
- * has it, it goes there, and from time to time it takes the session over to the other one for no reason.
- */
-struct agent {
-    struct world *world;
-    struct ask ask;
-    struct fb_defer again;
-    char name[8];
-    char request[24];
-    unsigned at; /* of the two keepers */
-    unsigned steps;
-    bool busy;
-};
-
-static struct agent agents[CALLERS];
-static unsigned finished[TASKS + 1];
-static uint64_t last_fence;
-static unsigned takeovers;
-
-static void go_on(struct agent *agent)
-{
-    struct ask *ask = &agent->ask;
-    const enum ask_kind kind = ask->kind;
-
-    if (ask->end.status.code == FB_ABORTED || ask->end.status.code == FB_UNAVAILABLE) {
-        agent->at = 1 - agent->at; /* the same again, elsewhere */
-    } else if (kind == ASK_NEXT && ask->refusal == REFUSAL_NONE) {
-        const uint32_t task = ask->got_task;
-        const uint64_t fence = ask->got_fence;
-
-        assert_int_equal(ask->end.status.code, FB_OK);
-        last_fence = fence > last_fence ? fence : last_fence;
-        *ask = (struct ask){.kind = ASK_FINISH, .task = task, .fence = fence};
-        agent->steps++;
-    } else if (kind == ASK_NEXT) {
-        agent->busy = false; /* nothing is left */
-        return;
-    } else {
-        assert_int_equal(ask->end.status.code, FB_OK);
-        assert_int_equal(ask->refusal, REFUSAL_NONE);
-        finished[ask->task]++;
-        *ask = (struct ask){.kind = ASK_NEXT};
-        agent->steps++;
-    }
-    {
-        struct ask again = {.kind = ask->kind, .task = ask->task, .fence = ask->fence};
-
-        snprintf(agent->request, sizeof(agent->request), "%s-%u", agent->name, agent->steps);
-        again.session = "s";
-        again.agent = agent->name;
-        again.request = agent->request;
-        if (agent->steps % 16 == 7 && ask->end.status.code != FB_ABORTED) {
-            agent->at = 1 - agent->at;
-            again.call.take_over = true;
-            takeovers++;
-        }
-        *ask = again;
-    }
-    ask_begin(agent->world->keepers[agent->at], ask);
-}
-
 static void two_workers_that_take_a_session_from_each_other_lose_and_double_nothing(void **state)
 {
+    static struct crowd crowd;
     struct world *world = *state;
-    struct keeper *first = world_keeper(world, 0, &usual);
-    bool busy = true;
-    struct ask seen = {.kind = ASK_LOOK, .session = "s", .call = {.take_over = true}};
 
+    crowd = (struct crowd){.world = world, .keepers = 2, .take_over_every = 16, .count = 16};
+    world_keeper(world, 0, &usual);
     world_keeper(world, 1, &usual);
-    memset(agents, 0, sizeof(agents));
-    memset(finished, 0, sizeof(finished));
-    takeovers = 0;
-    must(world, first, (struct ask){.kind = ASK_OPEN, .session = "s"});
-    must(world, first, (struct ask){.kind = ASK_PLAN, .session = "s", .count = TASKS});
-    for (size_t i = 0; i < CALLERS; i++) {
-        struct agent *agent = &agents[i];
+    crowd_begin(&crowd, 400);
+    while (crowd_turn(&crowd)) {
+    }
+    assert_true(crowd.takeovers >= 40);
+    crowd_check(&crowd);
+}
 
-        agent->world = world;
-        agent->busy = true;
-        snprintf(agent->name, sizeof(agent->name), "a%zu", i);
-        agent->ask = (struct ask){.kind = ASK_NEXT, .session = "s", .agent = agent->name};
-        ask_begin(first, &agent->ask);
+static void a_worker_that_drains_hands_its_session_over_in_the_midst_of_work(void **state)
+{
+    static struct crowd crowd;
+    struct world *world = *state;
+
+    crowd = (struct crowd){.world = world, .keepers = 2, .count = 16};
+    world_keeper(world, 0, &usual);
+    world_keeper(world, 1, &usual);
+    crowd_begin(&crowd, 400);
+    while (crowd.done < 100) {
+        crowd_turn(&crowd);
     }
-    while (busy) {
-        fb_loop_turn(world->loop, 100);
-        busy = false;
-        for (size_t i = 0; i < CALLERS; i++) {
-            if (agents[i].busy && agents[i].ask.ended) {
-                ask_finish(&agents[i].ask);
-                go_on(&agents[i]);
-            }
-            busy |= agents[i].busy;
-        }
+    keeper_drain(world->keepers[0], INT64_MAX, NULL, NULL);
+    while (crowd_turn(&crowd)) {
     }
-    for (uint32_t i = 1; i <= TASKS; i++) {
-        assert_int_equal(finished[i], 1);
-    }
-    assert_true(takeovers >= ROUNDS);
-    ask_do(world, world->keepers[1], &seen);
-    assert_false(seen.fault);
-    assert_int_equal(seen.in_state[TASK_COMPLETED], TASKS);
-    assert_int_equal(stored_sequence(world, "s"), (int64_t)seen.events);
-    ask_finish(&seen);
+    crowd_check(&crowd);
 }
 
 int main(int argc, char **argv)
@@ -212,6 +137,7 @@ int main(int argc, char **argv)
         WORLD_TEST(whoever_lost_a_session_says_who_has_it),
         WORLD_TEST(a_lease_is_renewed_before_it_ends),
         WORLD_TEST(two_workers_that_take_a_session_from_each_other_lose_and_double_nothing),
+        WORLD_TEST(a_worker_that_drains_hands_its_session_over_in_the_midst_of_work),
     };
 
     if (argc < 2) {

@@ -90,7 +90,8 @@ struct keeper *world_keeper(struct world *world, unsigned number,
     own.worker_id = id;
     own.start_unix_ms = fb_clock_unix_ms();
     own.unix_ms = world_unix_ms;
-    world->keepers[number] = keeper_create(&own, world_channel(world, NULL));
+    world->keepers[number] = keeper_create(
+        &own, world_channel(world, world->through[0] == '\0' ? NULL : world->through));
     assert_non_null(world->keepers[number]);
     return world->keepers[number];
 }

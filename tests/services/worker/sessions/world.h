@@ -21,6 +21,7 @@ struct world {
     struct fb_loop *loop;
     char folder[FOLDER_BYTES];
     char target[FOLDER_BYTES + 16];
+    char through[FOLDER_BYTES + 16]; /* where keepers find the store; "": itself */
     struct fb_child store;
     int store_ends;
     struct keeper *keepers[WORLD_KEEPERS];
