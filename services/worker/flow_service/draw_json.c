@@ -10,11 +10,14 @@ struct links {
 
 static void put_link(void *arg, const struct graph_edge *edge, bool critical)
 {
+    /* A parent waits for its child, while the child hangs on its parent. */
+    const bool turned = edge->kind == GRAPH_PARENT;
     struct links *links = arg;
 
     fb_buffer_printf(links->out, "%s{\"task\":%u,\"on\":%u,\"kind\":\"%s\"%s}",
-                     links->some ? "," : "", edge->after, edge->before,
-                     picture_link_name(edge->kind), critical ? ",\"critical\":true" : "");
+                     links->some ? "," : "", turned ? edge->before : edge->after,
+                     turned ? edge->after : edge->before, picture_link_name(edge->kind),
+                     critical ? ",\"critical\":true" : "");
     links->some = true;
 }
 

@@ -1,0 +1,30 @@
+#include "services/worker/flow_service/flow_service.h"
+
+#include "flowbalancer/v1/flow.pb-c.h"
+#include "services/worker/flow_service/serve.h"
+#include "services/worker/flow_service/watch.h"
+
+static const struct fb_method flow_methods[] = {
+    {"Edit", FB_UNARY, serve_edit, .raw = false},
+    {"Find", FB_SERVER_STREAM, serve_find, .raw = false},
+    {"Finish", FB_UNARY, serve_finish, .raw = false},
+    {"Graph", FB_UNARY, serve_graph, .raw = false},
+    {"Next", FB_SERVER_STREAM, serve_next, .raw = false},
+    {"OpenSession", FB_UNARY, serve_open_session, .raw = false},
+    {"Plan", FB_UNARY, serve_plan, .raw = false},
+    {"Pulse", FB_UNARY, serve_pulse, .raw = false},
+    {"Status", FB_UNARY, serve_status, .raw = false},
+    {"Watch", FB_SERVER_STREAM, serve_watch, .raw = false},
+};
+
+const struct fb_rpc_service flow_service_rpc = {
+    .descriptor = &flowbalancer__v1__flow_service__descriptor,
+    .methods = flow_methods,
+    .method_count = sizeof(flow_methods) / sizeof(flow_methods[0]),
+};
+
+void flow_service_drain(struct flow_service *service)
+{
+    service->draining = true;
+    watches_drain(service);
+}

@@ -1,0 +1,38 @@
+#ifndef FB_SERVICES_WORKER_FLOW_SERVICE_SERVE_H
+#define FB_SERVICES_WORKER_FLOW_SERVICE_SERVE_H
+
+/*
+ * serve: the handlers of FlowService, for its table.
+ */
+
+#include "runtime/rpc/method.h"
+
+/* open.c */
+fb_handler_fn serve_open_session;
+
+/* plan.c */
+fb_handler_fn serve_plan;
+
+/* next.c */
+fb_handler_fn serve_next;
+
+/* work.c */
+fb_handler_fn serve_pulse;
+fb_handler_fn serve_finish;
+
+/* edit.c */
+fb_handler_fn serve_edit;
+
+/* find.c */
+fb_handler_fn serve_find;
+
+/* status.c */
+fb_handler_fn serve_status;
+
+/* watch.c */
+fb_handler_fn serve_watch;
+
+/* graph.c */
+fb_handler_fn serve_graph;
+
+#endif
