@@ -99,9 +99,9 @@ static uint8_t nibble(char c)
     return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-static void read_digest(const char *hex, uint8_t digest[KEPT_DIGEST_BYTES])
+static void read_digest(const char *hex, uint8_t digest[KEPT_SERVER_DIGEST_BYTES])
 {
-    for (size_t i = 0; i < KEPT_DIGEST_BYTES; i++) {
+    for (size_t i = 0; i < KEPT_SERVER_DIGEST_BYTES; i++) {
         digest[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
     }
 }
@@ -175,7 +175,7 @@ static bool fill(const struct fb_servers *servers, struct fb_arena *arena, struc
         read_digest(entry->digest, c->kept[at].digest);
         c->joins[at].name = c->exposed[at].name;
         c->joins[at].tier = tier_of(entry->flow.tier);
-        memcpy(c->joins[at].digest, c->kept[at].digest, KEPT_DIGEST_BYTES);
+        memcpy(c->joins[at].digest, c->kept[at].digest, KEPT_SERVER_DIGEST_BYTES);
         c->count++;
     }
     exposure_servers(c->names, c->count, c->exposed);

@@ -31,6 +31,7 @@ enum {
     WORKER_IN_FLIGHT,
     WORKER_INSTANCES,
     WORKER_TOOLS,
+    WORKER_SESSIONS, /* and those of the keeper behind it */
 };
 
 /* Open, as the files of the service share it. All zero but the first group. */

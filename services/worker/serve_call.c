@@ -385,7 +385,7 @@ static struct fb_status check(const Flowbalancer__V1__CallToolRequest *request,
     if (request->input_responses_json.len != 0 || request->request_state[0] != '\0') {
         return fb_fail(FB_UNIMPLEMENTED, "later rounds of input are not served yet");
     }
-    *log_level = session_log_level(fb_text_of(request->log_level));
+    *log_level = mcp_session_log_level(fb_text_of(request->log_level));
     if (*log_level < 0 && request->log_level[0] != '\0') {
         return fb_fail(FB_INVALID_ARGUMENT, "log_level is none of debug to emergency");
     }

@@ -19,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { REQUESTS = 4, LINE_BYTES = 4096, ROUND_MS = 100 };
 
 struct world {
-    struct session *session;
-    struct session_request requests[REQUESTS];
+    struct mcp_session *session;
+    struct mcp_session_request requests[REQUESTS];
     int ends[REQUESTS];
     bool ready;
     bool failed;
@@ -28,7 +28,7 @@ struct world {
 
 static struct world world;
 
-static size_t index_of(const struct session_request *request)
+static size_t index_of(const struct mcp_session_request *request)
 {
     const size_t index = (size_t)(request - world.requests);
 
@@ -42,22 +42,22 @@ static void expect_object(struct fb_text text)
     assert(fb_json_kind_of(text) == FB_JSON_OBJECT);
 }
 
-static void on_params(struct session_request *request, struct fb_text params)
+static void on_params(struct mcp_session_request *request, struct fb_text params)
 {
     assert(world.ends[index_of(request)] == 0);
     expect_object(params);
 }
 
-static void on_answer(struct session_request *request, const struct session_answer *answer)
+static void on_answer(struct mcp_session_request *request, const struct mcp_session_answer *answer)
 {
     world.ends[index_of(request)]++;
     assert(world.ends[index_of(request)] == 1);
-    if (answer->end != SESSION_GARBLED && answer->body.size != 0) {
+    if (answer->end != MCP_SESSION_GARBLED && answer->body.size != 0) {
         expect_object(answer->body);
     }
 }
 
-static const struct session_request_events request_events = {
+static const struct mcp_session_request_events request_events = {
     .on_progress = on_params,
     .on_log = on_params,
     .on_answer = on_answer,
@@ -65,7 +65,7 @@ static const struct session_request_events request_events = {
 
 static void on_ready(void *self)
 {
-    const struct session_plan plan = {
+    const struct mcp_session_plan plan = {
         .method = "tools/call",
         .name = FB_TEXT("\"x\""),
         .progress = true,
@@ -76,15 +76,15 @@ static void on_ready(void *self)
     assert(!world.ready && !world.failed);
     world.ready = true;
     for (size_t i = 0; i < REQUESTS; i++) {
-        (void)session_request(world.session, &world.requests[i], &request_events, &plan);
+        (void)mcp_session_request(world.session, &world.requests[i], &request_events, &plan);
     }
-    for (int list = 0; list < SESSION_LISTS; list++) {
-        session_list(world.session, (enum session_list)list, 0);
+    for (int list = 0; list < MCP_SESSION_LISTS; list++) {
+        mcp_session_list(world.session, (enum mcp_session_list)list, 0);
     }
-    session_cancel(world.session, &world.requests[0], "not wanted");
+    mcp_session_cancel(world.session, &world.requests[0], "not wanted");
 }
 
-static void on_failed(void *self, enum session_failure failure, const char *why)
+static void on_failed(void *self, enum mcp_session_failure failure, const char *why)
 {
     (void)self;
     (void)failure;
@@ -93,15 +93,15 @@ static void on_failed(void *self, enum session_failure failure, const char *why)
     world.failed = true;
 }
 
-static void on_changed(void *self, enum session_list list)
+static void on_changed(void *self, enum mcp_session_list list)
 {
     (void)self;
     assert(world.ready);
-    session_list(world.session, list, 0);
+    mcp_session_list(world.session, list, 0);
 }
 
-static void on_listed(void *self, enum session_list list, struct fb_status status,
-                      const struct session_items *items)
+static void on_listed(void *self, enum mcp_session_list list, struct fb_status status,
+                      const struct mcp_session_items *items)
 {
     (void)self;
     (void)list;
@@ -118,7 +118,7 @@ static void on_log(void *self, struct fb_text params)
     expect_object(params);
 }
 
-static const struct session_events session_events = {
+static const struct mcp_session_events mcp_session_events = {
     .on_ready = on_ready,
     .on_failed = on_failed,
     .on_changed = on_changed,
@@ -129,7 +129,7 @@ static const struct session_events session_events = {
 /* All that is put out is lines of JSON. */
 static void take_output(void)
 {
-    const struct fb_text out = session_output(world.session);
+    const struct fb_text out = mcp_session_output(world.session);
     size_t from = 0;
 
     while (from < out.size) {
@@ -141,12 +141,12 @@ static void take_output(void)
         expect_object(line);
         from += line.size + 1;
     }
-    session_written(world.session, out.size);
+    mcp_session_written(world.session, out.size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct session_config config = {
+    const struct mcp_session_config config = {
         .era = ERA_UNKNOWN,
         .version = "1",
         .pages_most = 8,
@@ -163,9 +163,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     step = (size_t)data[0] + 1;
     world = (struct world){.ready = false};
-    world.session = session_create(&config, &session_events, NULL);
+    world.session = mcp_session_create(&config, &mcp_session_events, NULL);
     lines_init(&lines, LINE_BYTES);
-    session_start(world.session, 0);
+    mcp_session_start(world.session, 0);
     for (size_t at = 1; at < size; at += step) {
         const size_t part = size - at < step ? size - at : step;
         char *room = lines_room(&lines);
@@ -175,21 +175,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         lines_added(&lines, part);
         while (lines_next(&lines, &line)) {
             if (line.too_long) {
-                session_long_line(world.session, line.text, line.tail);
+                mcp_session_long_line(world.session, line.text, line.tail);
             } else {
-                session_line(world.session, line.text, now_ms);
+                mcp_session_line(world.session, line.text, now_ms);
             }
         }
         now_ms += ROUND_MS;
-        session_tick(world.session, now_ms);
+        mcp_session_tick(world.session, now_ms);
         take_output();
     }
-    session_lost(world.session);
+    mcp_session_lost(world.session);
     for (size_t i = 1; i < REQUESTS && world.ready; i++) {
         assert(world.ends[i] == 1);
     }
     assert(world.ends[0] == 0);
-    session_destroy(world.session);
+    mcp_session_destroy(world.session);
     lines_finish(&lines);
     return 0;
 }

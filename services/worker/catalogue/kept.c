@@ -175,8 +175,8 @@ static bool pack(struct slip *slip, const ProtobufCMessage *message)
     return true;
 }
 
-void kept_put(struct kept *k, size_t server, const struct session_items *items,
-              const struct session_server *said, int64_t now_unix_ms)
+void kept_put(struct kept *k, size_t server, const struct mcp_session_items *items,
+              const struct mcp_session_server *said, int64_t now_unix_ms)
 {
     Flowbalancer__V1__CatalogueEntry entry = FLOWBALANCER__V1__CATALOGUE_ENTRY__INIT;
     Flowbalancer__V1__PutCatalogueEntryRequest request =
@@ -199,7 +199,7 @@ void kept_put(struct kept *k, size_t server, const struct session_items *items,
         entry.server = (char *)k->servers[server].name;
         entry.config_digest = (ProtobufCBinaryData){
             .data = (uint8_t *)k->servers[server].digest,
-            .len = KEPT_DIGEST_BYTES,
+            .len = KEPT_SERVER_DIGEST_BYTES,
         };
         entry.kind = FLOWBALANCER__V1__CATALOGUE_KIND__CATALOGUE_KIND_TOOLS;
         entry.server_info_json = bytes_of(said->info);
@@ -230,7 +230,7 @@ static void take_entry(struct kept *k, const Flowbalancer__V1__CatalogueEntry *e
         k->seen_version = entry->version;
     }
     if (entry->kind != FLOWBALANCER__V1__CATALOGUE_KIND__CATALOGUE_KIND_TOOLS ||
-        entry->config_digest.len != KEPT_DIGEST_BYTES) {
+        entry->config_digest.len != KEPT_SERVER_DIGEST_BYTES) {
         return;
     }
     if (entry->era == FLOWBALANCER__V1__PROTOCOL_ERA__PROTOCOL_ERA_LEGACY) {
@@ -250,7 +250,8 @@ static void take_entry(struct kept *k, const Flowbalancer__V1__CatalogueEntry *e
     }
     for (size_t i = 0; i < k->count; i++) {
         if (strcmp(entry->server, k->servers[i].name) == 0 &&
-            memcmp(entry->config_digest.data, k->servers[i].digest, KEPT_DIGEST_BYTES) == 0) {
+            memcmp(entry->config_digest.data, k->servers[i].digest, KEPT_SERVER_DIGEST_BYTES) ==
+                0) {
             k->events->on_tools(k->self, i, items, entry->n_items_json, era);
         }
     }
@@ -326,7 +327,7 @@ static void watch(struct kept *k)
             all[i].server = (char *)k->servers[i].name;
             all[i].config_digest = (ProtobufCBinaryData){
                 .data = (uint8_t *)k->servers[i].digest,
-                .len = KEPT_DIGEST_BYTES,
+                .len = KEPT_SERVER_DIGEST_BYTES,
             };
             filters[i] = &all[i];
         }

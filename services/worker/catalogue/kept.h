@@ -19,11 +19,11 @@
 
 struct kept;
 
-enum { KEPT_DIGEST_BYTES = 32 };
+enum { KEPT_SERVER_DIGEST_BYTES = 32 };
 
 struct kept_server {
-    const char *name;                  /* as exposed */
-    uint8_t digest[KEPT_DIGEST_BYTES]; /* of all that makes its instances differ */
+    const char *name;                         /* as exposed */
+    uint8_t digest[KEPT_SERVER_DIGEST_BYTES]; /* of all that makes its instances differ */
 };
 
 struct kept_events {
@@ -44,7 +44,7 @@ struct kept *kept_create(struct fb_loop *loop, struct fb_channel *channel,
 void kept_destroy(struct kept *kept); /* NULL is fine */
 
 /* Keeps what a server listed, in place of what is kept; at once or as soon as the store is there. */
-void kept_put(struct kept *kept, size_t server, const struct session_items *items,
-              const struct session_server *said, int64_t now_unix_ms);
+void kept_put(struct kept *kept, size_t server, const struct mcp_session_items *items,
+              const struct mcp_session_server *said, int64_t now_unix_ms);
 
 #endif

@@ -13,14 +13,14 @@ static const struct kind {
     const char *method;
     const char *items; /* the member of the result that holds them */
     const char *key;   /* the member that each item must have, a string */
-} kinds[SESSION_LISTS] = {
-    [SESSION_TOOLS] = {"tools/list", "tools", "name"},
-    [SESSION_RESOURCES] = {"resources/list", "resources", "uri"},
-    [SESSION_TEMPLATES] = {"resources/templates/list", "resourceTemplates", "uriTemplate"},
-    [SESSION_PROMPTS] = {"prompts/list", "prompts", "name"},
+} kinds[MCP_SESSION_LISTS] = {
+    [MCP_SESSION_TOOLS] = {"tools/list", "tools", "name"},
+    [MCP_SESSION_RESOURCES] = {"resources/list", "resources", "uri"},
+    [MCP_SESSION_TEMPLATES] = {"resources/templates/list", "resourceTemplates", "uriTemplate"},
+    [MCP_SESSION_PROMPTS] = {"prompts/list", "prompts", "name"},
 };
 
-void listing_init(struct listing *l, enum session_list kind, struct requests *requests,
+void listing_init(struct listing *l, enum mcp_session_list kind, struct requests *requests,
                   const struct listing_bounds *bounds, const struct listing_events *events,
                   void *self)
 {
@@ -56,7 +56,7 @@ static void start(struct listing *l, int64_t now_ms);
 
 static void end(struct listing *l, struct fb_status status)
 {
-    struct session_items items = {.ttl_ms = l->ttl_ms, .skipped = l->skipped, .cut = l->cut};
+    struct mcp_session_items items = {.ttl_ms = l->ttl_ms, .skipped = l->skipped, .cut = l->cut};
     struct fb_text *texts = NULL;
     size_t from = 0;
 
@@ -127,11 +127,11 @@ static bool followed_before(const struct listing *l, uint64_t hash)
     return false;
 }
 
-static const struct session_request_events page_events;
+static const struct mcp_session_request_events page_events;
 
 static bool put_page(struct listing *l, struct fb_text cursor)
 {
-    const struct session_plan plan = {
+    const struct mcp_session_plan plan = {
         .method = kinds[l->kind].method,
         .cursor = cursor,
         .log_level = -1,
@@ -163,7 +163,7 @@ static void next_page(struct listing *l, struct fb_text result)
     }
 }
 
-static void page_answered(struct session_request *request, const struct session_answer *how)
+static void page_answered(struct mcp_session_request *request, const struct mcp_session_answer *how)
 {
     struct listing *l = OWNER_OF(struct listing, request, request);
     struct fb_text items = {.data = NULL};
@@ -171,18 +171,18 @@ static void page_answered(struct session_request *request, const struct session_
     struct fb_json_walk walk;
 
     switch (how->end) {
-    case SESSION_RESULT:
-    case SESSION_INPUT:
+    case MCP_SESSION_RESULT:
+    case MCP_SESSION_INPUT:
         break;
-    case SESSION_ERROR:
+    case MCP_SESSION_ERROR:
         end(l, fb_fail(FB_FAILED_PRECONDITION, "the server answered the list with an error"));
         return;
-    case SESSION_GARBLED:
+    case MCP_SESSION_GARBLED:
         end(l, fb_fail(FB_RESOURCE_EXHAUSTED,
                        "a page of the list is longer than max_line of its settings allows"));
         return;
-    case SESSION_UNSENT:
-    case SESSION_LOST:
+    case MCP_SESSION_UNSENT:
+    case MCP_SESSION_LOST:
         end(l, fb_fail(FB_UNAVAILABLE, "the server ended while its list was read"));
         return;
     }
@@ -206,7 +206,7 @@ static void page_answered(struct session_request *request, const struct session_
     next_page(l, how->body);
 }
 
-static const struct session_request_events page_events = {.on_answer = page_answered};
+static const struct mcp_session_request_events page_events = {.on_answer = page_answered};
 
 static void start(struct listing *l, int64_t now_ms)
 {

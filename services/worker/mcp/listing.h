@@ -18,16 +18,16 @@
 #include "runtime/base/text.h"
 #include "services/worker/mcp/requests.h"
 
-enum session_list {
-    SESSION_TOOLS,
-    SESSION_RESOURCES,
-    SESSION_TEMPLATES,
-    SESSION_PROMPTS,
-    SESSION_LISTS
+enum mcp_session_list {
+    MCP_SESSION_TOOLS,
+    MCP_SESSION_RESOURCES,
+    MCP_SESSION_TEMPLATES,
+    MCP_SESSION_PROMPTS,
+    MCP_SESSION_LISTS
 };
 
 /* A list that was read to its end. Borrowed until the function returns. */
-struct session_items {
+struct mcp_session_items {
     const struct fb_text *items; /* raw JSON objects */
     size_t count;
     int64_t ttl_ms; /* as the server says; 0 where it does not */
@@ -44,8 +44,8 @@ struct listing_bounds {
 
 struct listing_events {
     /* Read to its end, or failed and `items` is NULL. It may ask for the list again. */
-    void (*on_listed)(void *self, enum session_list list, struct fb_status status,
-                      const struct session_items *items);
+    void (*on_listed)(void *self, enum mcp_session_list list, struct fb_status status,
+                      const struct mcp_session_items *items);
 };
 
 /* Embedded in its owner; its fields are the listing's, but for `due_ms`, which may be read. */
@@ -54,11 +54,11 @@ struct listing {
     struct requests *requests;
     const struct listing_events *events;
     void *self;
-    enum session_list kind;
+    enum mcp_session_list kind;
     struct listing_bounds bounds;
 
     /* the reading of it */
-    struct session_request request;
+    struct mcp_session_request request;
     bool running;
     bool again;
     int64_t due_ms; /* when listing_tick has something to do; INT64_MAX for never */
@@ -76,7 +76,7 @@ struct listing {
 };
 
 /* `requests` and `events` are borrowed. */
-void listing_init(struct listing *listing, enum session_list kind, struct requests *requests,
+void listing_init(struct listing *listing, enum mcp_session_list kind, struct requests *requests,
                   const struct listing_bounds *bounds, const struct listing_events *events,
                   void *self);
 

@@ -14,7 +14,7 @@ static const char *const log_levels[] = {
 
 enum { LOG_LEVELS = sizeof(log_levels) / sizeof(log_levels[0]) };
 
-int session_log_level(struct fb_text name)
+int mcp_session_log_level(struct fb_text name)
 {
     for (int i = 0; i < LOG_LEVELS; i++) {
         if (fb_text_is(name, log_levels[i])) {
@@ -24,7 +24,7 @@ int session_log_level(struct fb_text name)
     return -1;
 }
 
-const char *session_log_level_name(int level)
+const char *mcp_session_log_level_name(int level)
 {
     assert(level >= 0 && level < LOG_LEVELS);
     return log_levels[level];
@@ -83,9 +83,9 @@ static size_t bucket_of(int64_t id)
     return (uint64_t)id % REQUESTS_BUCKETS;
 }
 
-struct session_request *requests_find(const struct requests *all, int64_t id)
+struct mcp_session_request *requests_find(const struct requests *all, int64_t id)
 {
-    struct session_request *r = all->open[bucket_of(id)];
+    struct mcp_session_request *r = all->open[bucket_of(id)];
 
     while (r != NULL && r->id != id) {
         r = r->next;
@@ -93,9 +93,9 @@ struct session_request *requests_find(const struct requests *all, int64_t id)
     return r;
 }
 
-void requests_take_out(struct requests *all, struct session_request *request)
+void requests_take_out(struct requests *all, struct mcp_session_request *request)
 {
-    struct session_request **link = &all->open[bucket_of(request->id)];
+    struct mcp_session_request **link = &all->open[bucket_of(request->id)];
 
     while (*link != request) {
         link = &(*link)->next;
@@ -108,16 +108,16 @@ void requests_take_out(struct requests *all, struct session_request *request)
     }
 }
 
-void requests_answer(struct requests *all, struct session_request *request,
-                     const struct session_answer *how)
+void requests_answer(struct requests *all, struct mcp_session_request *request,
+                     const struct mcp_session_answer *how)
 {
     requests_take_out(all, request);
     request->events->on_answer(request, how);
 }
 
-static bool put(struct requests *all, struct session_request *request,
-                const struct session_request_events *events, const struct session_plan *plan,
-                const char *extra_params, bool own)
+static bool put(struct requests *all, struct mcp_session_request *request,
+                const struct mcp_session_request_events *events,
+                const struct mcp_session_plan *plan, const char *extra_params, bool own)
 {
     const int64_t id = all->last_id + 1;
     const size_t start = all->out.size;
@@ -168,7 +168,7 @@ static bool put(struct requests *all, struct session_request *request,
         return false;
     }
     all->last_id = id;
-    *request = (struct session_request){
+    *request = (struct mcp_session_request){
         .events = events,
         .id = id,
         .ends_at = all->put_bytes,
@@ -182,20 +182,21 @@ static bool put(struct requests *all, struct session_request *request,
     return true;
 }
 
-bool requests_put(struct requests *all, struct session_request *request,
-                  const struct session_request_events *events, const struct session_plan *plan)
+bool requests_put(struct requests *all, struct mcp_session_request *request,
+                  const struct mcp_session_request_events *events,
+                  const struct mcp_session_plan *plan)
 {
     return put(all, request, events, plan, NULL, false);
 }
 
-bool requests_put_own(struct requests *all, struct session_request *request,
-                      const struct session_request_events *events, const struct session_plan *plan,
-                      const char *extra_params)
+bool requests_put_own(struct requests *all, struct mcp_session_request *request,
+                      const struct mcp_session_request_events *events,
+                      const struct mcp_session_plan *plan, const char *extra_params)
 {
     return put(all, request, events, plan, extra_params, true);
 }
 
-void requests_cancel(struct requests *all, struct session_request *request, const char *reason)
+void requests_cancel(struct requests *all, struct mcp_session_request *request, const char *reason)
 {
     const int64_t id = request->id;
     const size_t start = all->out.size;
@@ -213,10 +214,10 @@ void requests_cancel(struct requests *all, struct session_request *request, cons
     requests_end_line(all, start);
 }
 
-struct session_request *requests_only(const struct requests *all)
+struct mcp_session_request *requests_only(const struct requests *all)
 {
     for (size_t b = 0; all->of_owners == 1 && b < REQUESTS_BUCKETS; b++) {
-        for (struct session_request *r = all->open[b]; r != NULL; r = r->next) {
+        for (struct mcp_session_request *r = all->open[b]; r != NULL; r = r->next) {
             if (!r->own) {
                 return r;
             }
@@ -234,8 +235,8 @@ void requests_lost(struct requests *all)
         while (all->open[b] != NULL) {
             /* All but the line end is enough for the server to have understood it. */
             const bool whole = written + 1 >= all->open[b]->ends_at;
-            const struct session_answer how = {
-                .end = whole ? SESSION_LOST : SESSION_UNSENT,
+            const struct mcp_session_answer how = {
+                .end = whole ? MCP_SESSION_LOST : MCP_SESSION_UNSENT,
                 .status = fb_ok,
             };
 

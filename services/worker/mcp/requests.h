@@ -19,36 +19,36 @@
 
 /* --- what owners see of it --- */
 
-struct session_request;
+struct mcp_session_request;
 
 /* How a request ended. */
-enum session_end {
-    SESSION_RESULT,  /* `body` is the result, an object */
-    SESSION_INPUT,   /* `body` is a result that asks for input */
-    SESSION_ERROR,   /* `body` is the error, an object */
-    SESSION_GARBLED, /* answered, but with what cannot be used; `why` says how */
-    SESSION_UNSENT,  /* the server was lost before it had the whole line: it did not run */
-    SESSION_LOST,    /* the server was lost after that: it may have run */
+enum mcp_session_end {
+    MCP_SESSION_RESULT,  /* `body` is the result, an object */
+    MCP_SESSION_INPUT,   /* `body` is a result that asks for input */
+    MCP_SESSION_ERROR,   /* `body` is the error, an object */
+    MCP_SESSION_GARBLED, /* answered, but with what cannot be used; `why` says how */
+    MCP_SESSION_UNSENT,  /* the server was lost before it had the whole line: it did not run */
+    MCP_SESSION_LOST,    /* the server was lost after that: it may have run */
 };
 
-struct session_answer {
-    enum session_end end;
+struct mcp_session_answer {
+    enum mcp_session_end end;
     struct fb_text body;     /* raw JSON, borrowed until the function returns */
     struct fb_status status; /* OK unless GARBLED; its `why` is a constant */
 };
 
-struct session_request_events {
+struct mcp_session_request_events {
     /* The server's progress, its `params` without the token; values rise strictly. May be NULL. */
-    void (*on_progress)(struct session_request *request, struct fb_text params);
+    void (*on_progress)(struct mcp_session_request *request, struct fb_text params);
     /* A log message that surely belongs to this request. May be NULL. */
-    void (*on_log)(struct session_request *request, struct fb_text params);
+    void (*on_log)(struct mcp_session_request *request, struct fb_text params);
     /* Exactly once, unless cancelled; the struct is the owner's again when it is called. */
-    void (*on_answer)(struct session_request *request, const struct session_answer *answer);
+    void (*on_answer)(struct mcp_session_request *request, const struct mcp_session_answer *answer);
 };
 
 /* Embedded in its owner; its fields are the session's. */
-struct session_request {
-    const struct session_request_events *events;
+struct mcp_session_request {
+    const struct mcp_session_request_events *events;
     int64_t id;       /* 0: not with a session */
     uint64_t ends_at; /* in the bytes ever put out: where its line is whole */
     bool own;         /* the session's own */
@@ -56,25 +56,25 @@ struct session_request {
     bool progressed;
     double progress; /* the last value */
     int log_level;   /* least it wants; -1: none */
-    struct session_request *next;
+    struct mcp_session_request *next;
 };
 
 /* What a request is to say. Everything is borrowed until it was put out. */
-struct session_plan {
+struct mcp_session_plan {
     const char *method;       /* "tools/call" */
     struct fb_text name;      /* the tool's own name, raw JSON string; empty for none */
     struct fb_text arguments; /* a checked object, or empty for none */
     struct fb_text cursor;    /* raw JSON string; empty for none */
     struct fb_text meta;      /* the agent's `_meta`: a checked object, or empty */
     bool progress;
-    int log_level; /* as session_log_level says; -1: none */
+    int log_level; /* as mcp_session_log_level says; -1: none */
 };
 
 /* Least level first: "debug" to "emergency". Its place in the list, or -1. */
-int session_log_level(struct fb_text name);
+int mcp_session_log_level(struct fb_text name);
 
-/* The name of a level that session_log_level has told. */
-const char *session_log_level_name(int level);
+/* The name of a level that mcp_session_log_level has told. */
+const char *mcp_session_log_level_name(int level);
 
 /* --- what the session does with it --- */
 
@@ -92,7 +92,7 @@ struct requests {
     uint64_t put_bytes; /* ever put out */
 
     /* open requests, by id */
-    struct session_request *open[REQUESTS_BUCKETS];
+    struct mcp_session_request *open[REQUESTS_BUCKETS];
     size_t of_owners;
     int64_t last_id;
 };
@@ -110,29 +110,30 @@ void requests_written(struct requests *all, size_t size);
 bool requests_end_line(struct requests *all, size_t start);
 
 /* Puts a request of an owner out; false, and nothing put out, when memory is exhausted. */
-bool requests_put(struct requests *all, struct session_request *request,
-                  const struct session_request_events *events, const struct session_plan *plan);
+bool requests_put(struct requests *all, struct mcp_session_request *request,
+                  const struct mcp_session_request_events *events,
+                  const struct mcp_session_plan *plan);
 
 /* The same for one of the session's own. `extra_params` are members, or NULL. */
-bool requests_put_own(struct requests *all, struct session_request *request,
-                      const struct session_request_events *events, const struct session_plan *plan,
-                      const char *extra_params);
+bool requests_put_own(struct requests *all, struct mcp_session_request *request,
+                      const struct mcp_session_request_events *events,
+                      const struct mcp_session_plan *plan, const char *extra_params);
 
 /* NULL when it is not open. */
-struct session_request *requests_find(const struct requests *all, int64_t id);
+struct mcp_session_request *requests_find(const struct requests *all, int64_t id);
 
 /* The one open request of an owner; NULL when there are none or several. */
-struct session_request *requests_only(const struct requests *all);
+struct mcp_session_request *requests_only(const struct requests *all);
 
 /* Forgets one that is open. */
-void requests_take_out(struct requests *all, struct session_request *request);
+void requests_take_out(struct requests *all, struct mcp_session_request *request);
 
 /* Forgets it and tells the server. Harmless when it is not open. */
-void requests_cancel(struct requests *all, struct session_request *request, const char *reason);
+void requests_cancel(struct requests *all, struct mcp_session_request *request, const char *reason);
 
 /* Forgets it and tells its owner how it ended. */
-void requests_answer(struct requests *all, struct session_request *request,
-                     const struct session_answer *how);
+void requests_answer(struct requests *all, struct mcp_session_request *request,
+                     const struct mcp_session_answer *how);
 
 /* The server is gone: ends all with UNSENT or LOST. */
 void requests_lost(struct requests *all);

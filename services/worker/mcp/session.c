@@ -25,12 +25,12 @@ static const struct list_kind {
     const char *capability;
     const char *notice;
     const char *interest; /* how a listen request asks for the notice */
-} list_kinds[SESSION_LISTS] = {
-    [SESSION_TOOLS] = {"tools", "notifications/tools/list_changed", "toolsListChanged"},
-    [SESSION_RESOURCES] = {"resources", "notifications/resources/list_changed",
-                           "resourcesListChanged"},
-    [SESSION_TEMPLATES] = {"resources", "notifications/resources/list_changed", NULL},
-    [SESSION_PROMPTS] = {"prompts", "notifications/prompts/list_changed", "promptsListChanged"},
+} list_kinds[MCP_SESSION_LISTS] = {
+    [MCP_SESSION_TOOLS] = {"tools", "notifications/tools/list_changed", "toolsListChanged"},
+    [MCP_SESSION_RESOURCES] = {"resources", "notifications/resources/list_changed",
+                               "resourcesListChanged"},
+    [MCP_SESSION_TEMPLATES] = {"resources", "notifications/resources/list_changed", NULL},
+    [MCP_SESSION_PROMPTS] = {"prompts", "notifications/prompts/list_changed", "promptsListChanged"},
 };
 
 enum state {
@@ -41,9 +41,9 @@ enum state {
     ENDED, /* failed or lost */
 };
 
-struct session {
-    struct session_config config;
-    const struct session_events *events;
+struct mcp_session {
+    struct mcp_session_config config;
+    const struct mcp_session_events *events;
     void *self;
     enum state state;
     char why[WHY_BYTES];
@@ -51,28 +51,28 @@ struct session {
     struct requests requests;
 
     /* our own */
-    struct session_request probe;
-    struct session_request shake;
-    struct session_request listen;
-    struct session_request set_level;
+    struct mcp_session_request probe;
+    struct mcp_session_request shake;
+    struct mcp_session_request listen;
+    struct mcp_session_request set_level;
     bool probed_twice;
     int64_t probe_due_ms;
     int64_t start_due_ms;
     int64_t listen_due_ms;
 
     /* the server */
-    struct session_server server;
+    struct mcp_session_server server;
     struct fb_buffer about[3]; /* info, capabilities, instructions */
-    bool has[SESSION_LISTS];
-    bool announces[SESSION_LISTS];
+    bool has[MCP_SESSION_LISTS];
+    bool announces[MCP_SESSION_LISTS];
     bool has_log;
     int told_level; /* of logging/setLevel; -1: never told */
 
-    struct listing lists[SESSION_LISTS];
-    struct change changes[SESSION_LISTS];
+    struct listing lists[MCP_SESSION_LISTS];
+    struct change changes[MCP_SESSION_LISTS];
 
     struct fb_buffer scratch;
-    struct session_oddities oddities;
+    struct mcp_session_oddities oddities;
 };
 
 #define OWNER_OF(type, member, pointer) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
@@ -82,18 +82,18 @@ static int64_t or_default(int64_t value, int64_t fallback)
     return value == 0 ? fallback : value;
 }
 
-static void listed(void *self, enum session_list list, struct fb_status status,
-                   const struct session_items *items)
+static void listed(void *self, enum mcp_session_list list, struct fb_status status,
+                   const struct mcp_session_items *items)
 {
-    struct session *s = self;
+    struct mcp_session *s = self;
 
     s->events->on_listed(s->self, list, status, items);
 }
 
 static const struct listing_events listing_events = {.on_listed = listed};
 
-struct session *session_create(const struct session_config *config,
-                               const struct session_events *events, void *self)
+struct mcp_session *mcp_session_create(const struct mcp_session_config *config,
+                                       const struct mcp_session_events *events, void *self)
 {
     const struct listing_bounds bounds = {
         .list_ms = or_default(config->list_ms, 30000),
@@ -101,7 +101,7 @@ struct session *session_create(const struct session_config *config,
         .items_most = (uint32_t)or_default(config->items_most, 10000),
         .items_bytes_most = (size_t)or_default((int64_t)config->items_bytes_most, 8 << 20),
     };
-    struct session *s = calloc(1, sizeof(*s));
+    struct mcp_session *s = calloc(1, sizeof(*s));
 
     if (s == NULL) {
         return NULL;
@@ -117,19 +117,20 @@ struct session *session_create(const struct session_config *config,
     s->probe_due_ms = NEVER;
     s->start_due_ms = NEVER;
     s->listen_due_ms = NEVER;
-    for (int k = 0; k < SESSION_LISTS; k++) {
-        listing_init(&s->lists[k], (enum session_list)k, &s->requests, &bounds, &listing_events, s);
+    for (int k = 0; k < MCP_SESSION_LISTS; k++) {
+        listing_init(&s->lists[k], (enum mcp_session_list)k, &s->requests, &bounds, &listing_events,
+                     s);
         s->changes[k] = change_none();
     }
     return s;
 }
 
-void session_destroy(struct session *s)
+void mcp_session_destroy(struct mcp_session *s)
 {
     if (s == NULL) {
         return;
     }
-    for (int k = 0; k < SESSION_LISTS; k++) {
+    for (int k = 0; k < MCP_SESSION_LISTS; k++) {
         listing_finish(&s->lists[k]);
     }
     for (size_t i = 0; i < sizeof(s->about) / sizeof(s->about[0]); i++) {
@@ -140,60 +141,60 @@ void session_destroy(struct session *s)
     free(s);
 }
 
-bool session_is_ready(const struct session *s)
+bool mcp_session_is_ready(const struct mcp_session *s)
 {
     return s->state == READY;
 }
 
-bool session_is_probing(const struct session *s)
+bool mcp_session_is_probing(const struct mcp_session *s)
 {
     return s->probe.id != 0 && s->state != READY;
 }
 
-const struct session_server *session_server(const struct session *s)
+const struct mcp_session_server *mcp_session_server(const struct mcp_session *s)
 {
     return &s->server;
 }
 
-const struct session_oddities *session_oddities(const struct session *s)
+const struct mcp_session_oddities *mcp_session_oddities(const struct mcp_session *s)
 {
     return &s->oddities;
 }
 
-size_t session_open_requests(const struct session *s)
+size_t mcp_session_open_requests(const struct mcp_session *s)
 {
     return s->requests.of_owners;
 }
 
-bool session_has_list(const struct session *s, enum session_list list)
+bool mcp_session_has_list(const struct mcp_session *s, enum mcp_session_list list)
 {
     return s->has[list];
 }
 
 /* --- output --- */
 
-struct fb_text session_output(const struct session *s)
+struct fb_text mcp_session_output(const struct mcp_session *s)
 {
     return requests_output(&s->requests);
 }
 
-void session_written(struct session *s, size_t size)
+void mcp_session_written(struct mcp_session *s, size_t size)
 {
     requests_written(&s->requests, size);
 }
 
-static const struct session_request_events probe_events;
-static const struct session_request_events shake_events;
-static const struct session_request_events listen_events;
-static const struct session_request_events set_level_events;
+static const struct mcp_session_request_events probe_events;
+static const struct mcp_session_request_events shake_events;
+static const struct mcp_session_request_events listen_events;
+static const struct mcp_session_request_events set_level_events;
 
-static void fail(struct session *s, enum session_failure failure)
+static void fail(struct mcp_session *s, enum mcp_session_failure failure)
 {
     s->state = ENDED;
     s->events->on_failed(s->self, failure, s->why);
 }
 
-static void fail_for(struct session *s, enum session_failure failure, const char *why)
+static void fail_for(struct mcp_session *s, enum mcp_session_failure failure, const char *why)
 {
     snprintf(s->why, sizeof(s->why), "%s", why);
     fail(s, failure);
@@ -201,25 +202,25 @@ static void fail_for(struct session *s, enum session_failure failure, const char
 
 /* --- finding out the era --- */
 
-static const struct session_plan bare_plan = {.log_level = -1};
+static const struct mcp_session_plan bare_plan = {.log_level = -1};
 
-static void put_probe(struct session *s)
+static void put_probe(struct mcp_session *s)
 {
-    struct session_plan plan = bare_plan;
+    struct mcp_session_plan plan = bare_plan;
 
     plan.method = "server/discover";
     s->state = PROBING;
     /* The probe carries the modern envelope, whoever it is asked of. */
     s->requests.modern = true;
     if (!requests_put_own(&s->requests, &s->probe, &probe_events, &plan, NULL)) {
-        fail_for(s, SESSION_OUT_OF_MEMORY, "out of memory");
+        fail_for(s, MCP_SESSION_OUT_OF_MEMORY, "out of memory");
     }
     s->requests.modern = false;
 }
 
-static void put_shake(struct session *s)
+static void put_shake(struct mcp_session *s)
 {
-    const struct session_plan plan = {.method = "initialize", .log_level = -1};
+    const struct mcp_session_plan plan = {.method = "initialize", .log_level = -1};
     char params[256];
 
     snprintf(params, sizeof(params),
@@ -229,11 +230,11 @@ static void put_shake(struct session *s)
     s->state = SHAKING;
     s->probe_due_ms = NEVER;
     if (!requests_put_own(&s->requests, &s->shake, &shake_events, &plan, params)) {
-        fail_for(s, SESSION_OUT_OF_MEMORY, "out of memory");
+        fail_for(s, MCP_SESSION_OUT_OF_MEMORY, "out of memory");
     }
 }
 
-void session_start(struct session *s, int64_t now_ms)
+void mcp_session_start(struct mcp_session *s, int64_t now_ms)
 {
     const bool legacy = s->config.era == ERA_LEGACY;
 
@@ -266,11 +267,11 @@ static bool is_true(struct fb_text object, const char *key)
     return fb_json_find(object, key, &value) && fb_json_kind_of(value) == FB_JSON_TRUE;
 }
 
-static void read_capabilities(struct session *s, struct fb_text capabilities)
+static void read_capabilities(struct mcp_session *s, struct fb_text capabilities)
 {
     struct fb_text value;
 
-    for (int k = 0; k < SESSION_LISTS; k++) {
+    for (int k = 0; k < MCP_SESSION_LISTS; k++) {
         s->has[k] = fb_json_find(capabilities, list_kinds[k].capability, &value) &&
                     fb_json_kind_of(value) == FB_JSON_OBJECT;
         s->announces[k] = s->has[k] && is_true(value, "listChanged");
@@ -278,7 +279,7 @@ static void read_capabilities(struct session *s, struct fb_text capabilities)
     s->has_log = fb_json_find(capabilities, "logging", &value);
 }
 
-static void read_about(struct session *s, struct fb_text info, struct fb_text result)
+static void read_about(struct mcp_session *s, struct fb_text info, struct fb_text result)
 {
     struct fb_text capabilities = {.data = NULL};
     struct fb_text instructions = {.data = NULL};
@@ -303,15 +304,15 @@ static void read_about(struct session *s, struct fb_text info, struct fb_text re
 }
 
 /* Modern servers tell of changes only to those who listen. */
-static void put_listen(struct session *s)
+static void put_listen(struct mcp_session *s)
 {
-    struct session_plan plan = bare_plan;
+    struct mcp_session_plan plan = bare_plan;
     char params[160];
     size_t size = 0;
 
     plan.method = "subscriptions/listen";
     s->listen_due_ms = NEVER;
-    for (int k = 0; k < SESSION_LISTS; k++) {
+    for (int k = 0; k < MCP_SESSION_LISTS; k++) {
         if (s->announces[k] && list_kinds[k].interest != NULL) {
             size +=
                 (size_t)snprintf(params + size, sizeof(params) - size, "%s\"%s\":true",
@@ -326,7 +327,7 @@ static void put_listen(struct session *s)
     (void)requests_put_own(&s->requests, &s->listen, &listen_events, &plan, params);
 }
 
-static void become_ready(struct session *s)
+static void become_ready(struct mcp_session *s)
 {
     s->state = READY;
     s->probe_due_ms = NEVER;
@@ -337,7 +338,7 @@ static void become_ready(struct session *s)
     s->events->on_ready(s->self);
 }
 
-static void become_modern(struct session *s, struct fb_text result)
+static void become_modern(struct mcp_session *s, struct fb_text result)
 {
     struct fb_text meta = {.data = NULL};
     struct fb_text info = {.data = NULL};
@@ -354,19 +355,21 @@ static void become_modern(struct session *s, struct fb_text result)
     become_ready(s);
 }
 
-static void probe_answered(struct session_request *request, const struct session_answer *how)
+static void probe_answered(struct mcp_session_request *request,
+                           const struct mcp_session_answer *how)
 {
-    struct session *s = OWNER_OF(struct session, probe, request);
+    struct mcp_session *s = OWNER_OF(struct mcp_session, probe, request);
     const bool forced = s->config.era_forced && s->config.era == ERA_MODERN;
     struct wire_message message = {.kind = WIRE_ERROR};
 
     if ((s->state != PROBING && s->state != SHAKING) ||
-        (how->end != SESSION_RESULT && how->end != SESSION_ERROR && how->end != SESSION_GARBLED)) {
+        (how->end != MCP_SESSION_RESULT && how->end != MCP_SESSION_ERROR &&
+         how->end != MCP_SESSION_GARBLED)) {
         return;
     }
-    if (how->end == SESSION_RESULT) {
+    if (how->end == MCP_SESSION_RESULT) {
         message = (struct wire_message){.kind = WIRE_RESULT, .result = how->body};
-    } else if (how->end == SESSION_ERROR) {
+    } else if (how->end == MCP_SESSION_ERROR) {
         message.error = how->body;
     }
     switch (era_judge(&message)) {
@@ -378,26 +381,26 @@ static void probe_answered(struct session_request *request, const struct session
             s->probed_twice = true;
             put_probe(s);
         } else if (s->state == PROBING) {
-            fail_for(s, SESSION_REFUSED, "it refuses the protocol revision that it lists");
+            fail_for(s, MCP_SESSION_REFUSED, "it refuses the protocol revision that it lists");
         }
         return;
     case ERA_SAYS_NEITHER:
-        fail_for(s, SESSION_REFUSED, "it speaks only protocol revisions later than 2026-07-28");
+        fail_for(s, MCP_SESSION_REFUSED, "it speaks only protocol revisions later than 2026-07-28");
         return;
     case ERA_SAYS_LEGACY:
         break;
     }
     if (forced) {
-        fail_for(s, SESSION_REFUSED, "it does not speak 2026-07-28, which its settings demand");
+        fail_for(s, MCP_SESSION_REFUSED, "it does not speak 2026-07-28, which its settings demand");
     } else if (s->state == PROBING) {
         put_shake(s);
     }
 }
 
-static const struct session_request_events probe_events = {.on_answer = probe_answered};
+static const struct mcp_session_request_events probe_events = {.on_answer = probe_answered};
 
 /* The error's own words, for a person. */
-static void keep_why(struct session *s, const char *what, struct fb_text error)
+static void keep_why(struct mcp_session *s, const char *what, struct fb_text error)
 {
     struct fb_arena arena;
     struct wire_error e;
@@ -418,9 +421,10 @@ static void keep_why(struct session *s, const char *what, struct fb_text error)
     s->why[fb_utf8_check(s->why, strlen(s->why))] = '\0';
 }
 
-static void shake_answered(struct session_request *request, const struct session_answer *how)
+static void shake_answered(struct mcp_session_request *request,
+                           const struct mcp_session_answer *how)
 {
-    struct session *s = OWNER_OF(struct session, shake, request);
+    struct mcp_session *s = OWNER_OF(struct mcp_session, shake, request);
     struct fb_text version = {.data = NULL};
     struct fb_text info = {.data = NULL};
     const size_t start = s->requests.out.size;
@@ -428,19 +432,20 @@ static void shake_answered(struct session_request *request, const struct session
     if (s->state != SHAKING) {
         return;
     }
-    if (how->end == SESSION_ERROR) {
+    if (how->end == MCP_SESSION_ERROR) {
         keep_why(s, "it refused the handshake", how->body);
-        fail(s, SESSION_REFUSED);
+        fail(s, MCP_SESSION_REFUSED);
         return;
     }
-    if (how->end != SESSION_RESULT) {
-        fail_for(s, SESSION_REFUSED, "it answered the handshake with too long a line");
+    if (how->end != MCP_SESSION_RESULT) {
+        fail_for(s, MCP_SESSION_REFUSED, "it answered the handshake with too long a line");
         return;
     }
     fb_json_find(how->body, "protocolVersion", &version);
     s->server.revision = era_legacy_revision(version);
     if (s->server.revision == NULL) {
-        fail_for(s, SESSION_REFUSED, "it answered the handshake with an unknown protocol revision");
+        fail_for(s, MCP_SESSION_REFUSED,
+                 "it answered the handshake with an unknown protocol revision");
         return;
     }
     fb_json_find(how->body, "serverInfo", &info);
@@ -452,33 +457,35 @@ static void shake_answered(struct session_request *request, const struct session
     fb_buffer_string(&s->requests.out,
                      "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
     if (!requests_end_line(&s->requests, start)) {
-        fail_for(s, SESSION_OUT_OF_MEMORY, "out of memory");
+        fail_for(s, MCP_SESSION_OUT_OF_MEMORY, "out of memory");
         return;
     }
     become_ready(s);
 }
 
-static const struct session_request_events shake_events = {.on_answer = shake_answered};
+static const struct mcp_session_request_events shake_events = {.on_answer = shake_answered};
 
-static void listen_answered(struct session_request *request, const struct session_answer *how)
+static void listen_answered(struct mcp_session_request *request,
+                            const struct mcp_session_answer *how)
 {
-    struct session *s = OWNER_OF(struct session, listen, request);
+    struct mcp_session *s = OWNER_OF(struct mcp_session, listen, request);
 
     /* A server that ends a subscription in order may be asked again; one that cannot, may not. */
-    if (s->state == READY && how->end == SESSION_RESULT) {
+    if (s->state == READY && how->end == MCP_SESSION_RESULT) {
         s->listen_due_ms = 0;
     }
 }
 
-static const struct session_request_events listen_events = {.on_answer = listen_answered};
+static const struct mcp_session_request_events listen_events = {.on_answer = listen_answered};
 
-static void set_level_answered(struct session_request *request, const struct session_answer *how)
+static void set_level_answered(struct mcp_session_request *request,
+                               const struct mcp_session_answer *how)
 {
     (void)request;
     (void)how;
 }
 
-static const struct session_request_events set_level_events = {.on_answer = set_level_answered};
+static const struct mcp_session_request_events set_level_events = {.on_answer = set_level_answered};
 
 /* --- what the server asks --- */
 
@@ -487,7 +494,7 @@ static bool is_id(struct fb_text id)
     return fb_json_kind_of(id) == FB_JSON_STRING || fb_json_is_integer(id);
 }
 
-static void take_request(struct session *s, const struct wire_message *m)
+static void take_request(struct mcp_session *s, const struct wire_message *m)
 {
     const size_t start = s->requests.out.size;
     const bool legacy = s->state == SHAKING || (s->state == READY && s->server.era == ERA_LEGACY);
@@ -523,11 +530,11 @@ static bool read_number(struct fb_text value, double *number)
     return true;
 }
 
-static void take_progress(struct session *s, struct fb_text params)
+static void take_progress(struct mcp_session *s, struct fb_text params)
 {
     struct fb_text token = {.data = NULL};
     struct fb_text value = {.data = NULL};
-    struct session_request *r = NULL;
+    struct mcp_session_request *r = NULL;
     double progress;
     int64_t id;
 
@@ -555,15 +562,16 @@ static void take_progress(struct session *s, struct fb_text params)
  * A log message names no request. While one call is open it is that call's; otherwise nobody's: to
  * show one agent what a server logged for another would leak.
  */
-static void take_log(struct session *s, struct fb_text params)
+static void take_log(struct mcp_session *s, struct fb_text params)
 {
-    struct session_request *r = requests_only(&s->requests);
+    struct mcp_session_request *r = requests_only(&s->requests);
     struct fb_text level = {.data = NULL};
     int rank = -1;
 
     fb_json_find(params, "level", &level);
     if (level.size > 2) {
-        rank = session_log_level((struct fb_text){.data = level.data + 1, .size = level.size - 2});
+        rank =
+            mcp_session_log_level((struct fb_text){.data = level.data + 1, .size = level.size - 2});
     }
     if (r != NULL && r->log_level >= 0 && r->events->on_log != NULL) {
         if (rank >= r->log_level) {
@@ -576,14 +584,14 @@ static void take_log(struct session *s, struct fb_text params)
     }
 }
 
-static void tell_later(struct session *s, enum session_list list, int64_t now_ms)
+static void tell_later(struct mcp_session *s, enum mcp_session_list list, int64_t now_ms)
 {
     if (s->state == READY && s->has[list]) {
         change_notice(&s->changes[list], s->config.debounce_ms, now_ms);
     }
 }
 
-static void take_notification(struct session *s, const struct wire_message *m, int64_t now_ms)
+static void take_notification(struct mcp_session *s, const struct wire_message *m, int64_t now_ms)
 {
     if (fb_json_string_is(m->method, "notifications/progress")) {
         take_progress(s, m->params);
@@ -595,40 +603,44 @@ static void take_notification(struct session *s, const struct wire_message *m, i
         }
         return;
     }
-    for (int k = 0; k < SESSION_LISTS; k++) {
+    for (int k = 0; k < MCP_SESSION_LISTS; k++) {
         if (fb_json_string_is(m->method, list_kinds[k].notice)) {
-            tell_later(s, (enum session_list)k, now_ms);
+            tell_later(s, (enum mcp_session_list)k, now_ms);
         }
     }
 }
 
 /* --- answers --- */
 
-static struct session_answer answer_of(const struct session *s, const struct session_request *r,
-                                       const struct wire_message *m)
+static struct mcp_session_answer answer_of(const struct mcp_session *s,
+                                           const struct mcp_session_request *r,
+                                           const struct wire_message *m)
 {
     struct fb_text type;
 
     if (m->kind == WIRE_ERROR) {
-        return (struct session_answer){.end = SESSION_ERROR, .body = m->error, .status = fb_ok};
+        return (struct mcp_session_answer){
+            .end = MCP_SESSION_ERROR, .body = m->error, .status = fb_ok};
     }
     if (r->own || s->server.era != ERA_MODERN || !fb_json_find(m->result, "resultType", &type) ||
         fb_json_string_is(type, "complete")) {
-        return (struct session_answer){.end = SESSION_RESULT, .body = m->result, .status = fb_ok};
+        return (struct mcp_session_answer){
+            .end = MCP_SESSION_RESULT, .body = m->result, .status = fb_ok};
     }
     if (fb_json_string_is(type, "input_required")) {
-        return (struct session_answer){.end = SESSION_INPUT, .body = m->result, .status = fb_ok};
+        return (struct mcp_session_answer){
+            .end = MCP_SESSION_INPUT, .body = m->result, .status = fb_ok};
     }
-    return (struct session_answer){
-        .end = SESSION_GARBLED,
+    return (struct mcp_session_answer){
+        .end = MCP_SESSION_GARBLED,
         .status = {.code = FB_UNKNOWN, .why = "the server answered with an unknown resultType"},
     };
 }
 
-static void take_answer(struct session *s, const struct wire_message *m)
+static void take_answer(struct mcp_session *s, const struct wire_message *m)
 {
-    struct session_request *r = NULL;
-    struct session_answer how;
+    struct mcp_session_request *r = NULL;
+    struct mcp_session_answer how;
     int64_t id;
 
     if (fb_json_to_i64(m->id, &id)) {
@@ -642,7 +654,7 @@ static void take_answer(struct session *s, const struct wire_message *m)
     requests_answer(&s->requests, r, &how);
 }
 
-static void take_message(struct session *s, struct fb_text object, int64_t now_ms)
+static void take_message(struct mcp_session *s, struct fb_text object, int64_t now_ms)
 {
     struct wire_message m;
 
@@ -664,7 +676,7 @@ static void take_message(struct session *s, struct fb_text object, int64_t now_m
     }
 }
 
-void session_line(struct session *s, struct fb_text line, int64_t now_ms)
+void mcp_session_line(struct mcp_session *s, struct fb_text line, int64_t now_ms)
 {
     if (fb_text_begins(line, "\xef\xbb\xbf")) {
         line.data += 3;
@@ -694,15 +706,15 @@ void session_line(struct session *s, struct fb_text line, int64_t now_ms)
     take_message(s, line, now_ms);
 }
 
-void session_long_line(struct session *s, struct fb_text head, struct fb_text tail)
+void mcp_session_long_line(struct mcp_session *s, struct fb_text head, struct fb_text tail)
 {
-    const struct session_answer how = {
-        .end = SESSION_GARBLED,
+    const struct mcp_session_answer how = {
+        .end = MCP_SESSION_GARBLED,
         .status = {.code = FB_RESOURCE_EXHAUSTED,
                    .why = "the server has answered, but longer than max_line of its settings "
                           "allows; ask for less at once"},
     };
-    struct session_request *r = NULL;
+    struct mcp_session_request *r = NULL;
     int64_t id;
 
     if (wire_guess_id(head, tail, &id)) {
@@ -718,35 +730,36 @@ void session_long_line(struct session *s, struct fb_text head, struct fb_text ta
 /* --- requests of owners --- */
 
 /* A legacy server is told a log level once for all; the most talkative that anyone wants. */
-static void lower_level(struct session *s, int level)
+static void lower_level(struct mcp_session *s, int level)
 {
-    const struct session_plan plan = {.method = "logging/setLevel", .log_level = -1};
+    const struct mcp_session_plan plan = {.method = "logging/setLevel", .log_level = -1};
     char params[40];
 
     if (s->server.era != ERA_LEGACY || !s->has_log || level < 0 || s->set_level.id != 0 ||
         (s->told_level >= 0 && s->told_level <= level)) {
         return;
     }
-    snprintf(params, sizeof(params), "\"level\":\"%s\"", session_log_level_name(level));
+    snprintf(params, sizeof(params), "\"level\":\"%s\"", mcp_session_log_level_name(level));
     if (requests_put_own(&s->requests, &s->set_level, &set_level_events, &plan, params)) {
         s->told_level = level;
     }
 }
 
-struct fb_status session_request(struct session *s, struct session_request *request,
-                                 const struct session_request_events *events,
-                                 const struct session_plan *plan)
+struct fb_status mcp_session_request(struct mcp_session *s, struct mcp_session_request *request,
+                                     const struct mcp_session_request_events *events,
+                                     const struct mcp_session_plan *plan)
 {
     assert(s->state == READY);
     lower_level(s, plan->log_level);
     if (!requests_put(&s->requests, request, events, plan)) {
-        *request = (struct session_request){.id = 0};
+        *request = (struct mcp_session_request){.id = 0};
         return fb_fail(FB_RESOURCE_EXHAUSTED, "out of memory");
     }
     return fb_ok;
 }
 
-void session_cancel(struct session *s, struct session_request *request, const char *reason)
+void mcp_session_cancel(struct mcp_session *s, struct mcp_session_request *request,
+                        const char *reason)
 {
     if (s->state == READY) {
         requests_cancel(&s->requests, request, reason);
@@ -757,7 +770,7 @@ void session_cancel(struct session *s, struct session_request *request, const ch
 
 /* --- lists --- */
 
-void session_list(struct session *s, enum session_list list, int64_t now_ms)
+void mcp_session_list(struct mcp_session *s, enum mcp_session_list list, int64_t now_ms)
 {
     assert(s->state == READY);
     listing_start(&s->lists[list], now_ms);
@@ -770,7 +783,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-int64_t session_due_ms(const struct session *s)
+int64_t mcp_session_due_ms(const struct mcp_session *s)
 {
     int64_t due = earlier(s->probe_due_ms, s->start_due_ms);
 
@@ -778,14 +791,14 @@ int64_t session_due_ms(const struct session *s)
         return NEVER;
     }
     due = earlier(due, s->listen_due_ms);
-    for (int k = 0; k < SESSION_LISTS; k++) {
+    for (int k = 0; k < MCP_SESSION_LISTS; k++) {
         due = earlier(due, s->changes[k].due_ms);
         due = earlier(due, s->lists[k].due_ms);
     }
     return due;
 }
 
-static void tick_listen(struct session *s, int64_t now_ms)
+static void tick_listen(struct mcp_session *s, int64_t now_ms)
 {
     if (s->listen_due_ms == 0) {
         s->listen_due_ms = now_ms + RELISTEN_MS;
@@ -793,14 +806,14 @@ static void tick_listen(struct session *s, int64_t now_ms)
     }
     put_listen(s);
     /* What changed while nobody listened was not told. */
-    for (int k = 0; k < SESSION_LISTS; k++) {
+    for (int k = 0; k < MCP_SESSION_LISTS; k++) {
         if (s->announces[k]) {
-            tell_later(s, (enum session_list)k, now_ms);
+            tell_later(s, (enum mcp_session_list)k, now_ms);
         }
     }
 }
 
-static void tick_list(struct session *s, enum session_list list, int64_t now_ms)
+static void tick_list(struct mcp_session *s, enum mcp_session_list list, int64_t now_ms)
 {
     listing_tick(&s->lists[list], now_ms);
     if (change_is_due(&s->changes[list], now_ms)) {
@@ -808,14 +821,14 @@ static void tick_list(struct session *s, enum session_list list, int64_t now_ms)
     }
 }
 
-void session_tick(struct session *s, int64_t now_ms)
+void mcp_session_tick(struct mcp_session *s, int64_t now_ms)
 {
     if (s->state == NEW || s->state == ENDED) {
         return;
     }
     if (s->start_due_ms <= now_ms) {
         s->start_due_ms = NEVER;
-        fail_for(s, SESSION_SILENT, "it did not answer the handshake in time");
+        fail_for(s, MCP_SESSION_SILENT, "it did not answer the handshake in time");
         return;
     }
     if (s->state == PROBING && s->probe_due_ms <= now_ms) {
@@ -824,14 +837,14 @@ void session_tick(struct session *s, int64_t now_ms)
     if (s->listen_due_ms <= now_ms) {
         tick_listen(s, now_ms);
     }
-    for (int k = 0; k < SESSION_LISTS && s->state == READY; k++) {
-        tick_list(s, (enum session_list)k, now_ms);
+    for (int k = 0; k < MCP_SESSION_LISTS && s->state == READY; k++) {
+        tick_list(s, (enum mcp_session_list)k, now_ms);
     }
 }
 
 /* --- the end --- */
 
-void session_lost(struct session *s)
+void mcp_session_lost(struct mcp_session *s)
 {
     s->state = ENDED;
     requests_lost(&s->requests);

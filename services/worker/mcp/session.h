@@ -21,10 +21,10 @@
 #include "services/worker/mcp/listing.h"
 #include "services/worker/mcp/requests.h"
 
-struct session;
+struct mcp_session;
 
 /* What a server says of itself. Texts are raw JSON but for `instructions`; empty where not said. */
-struct session_server {
+struct mcp_session_server {
     enum era era;
     const char *revision;
     struct fb_text info;
@@ -33,28 +33,28 @@ struct session_server {
 };
 
 /* Why a session cannot go on. */
-enum session_failure {
-    SESSION_REFUSED, /* the handshake was answered with an error, or with what we cannot speak */
-    SESSION_SILENT,  /* it was not answered in time */
-    SESSION_OUT_OF_MEMORY,
+enum mcp_session_failure {
+    MCP_SESSION_REFUSED, /* the handshake was answered with an error, or with what we cannot speak */
+    MCP_SESSION_SILENT,  /* it was not answered in time */
+    MCP_SESSION_OUT_OF_MEMORY,
 };
 
-struct session_events {
+struct mcp_session_events {
     /* The handshake is done; requests may be made. */
     void (*on_ready)(void *self);
     /* It cannot go on: end the server. `why` lives as long as the session. */
-    void (*on_failed)(void *self, enum session_failure failure, const char *why);
+    void (*on_failed)(void *self, enum mcp_session_failure failure, const char *why);
     /* The server says that a list has changed; changes close to each other are told as one. */
-    void (*on_changed)(void *self, enum session_list list);
+    void (*on_changed)(void *self, enum mcp_session_list list);
     /* A list asked for: read to its end, or failed and `items` is NULL. */
-    void (*on_listed)(void *self, enum session_list list, struct fb_status status,
-                      const struct session_items *items);
+    void (*on_listed)(void *self, enum mcp_session_list list, struct fb_status status,
+                      const struct mcp_session_items *items);
     /* A log message that belongs to nobody in particular. */
     void (*on_log)(void *self, struct fb_text params);
 };
 
 /* Bounds; 0 takes the default in brackets. */
-struct session_config {
+struct mcp_session_config {
     enum era era;            /* what is known of it; ERA_UNKNOWN probes */
     bool era_forced;         /* the user's word: another era is an error */
     const char *version;     /* of this program */
@@ -68,38 +68,38 @@ struct session_config {
 };
 
 /* NULL when memory is exhausted. `events` is borrowed and usually static. */
-struct session *session_create(const struct session_config *config,
-                               const struct session_events *events, void *self);
+struct mcp_session *mcp_session_create(const struct mcp_session_config *config,
+                                       const struct mcp_session_events *events, void *self);
 
-/* Forgets what is open without telling anyone (session_lost tells). NULL is fine. */
-void session_destroy(struct session *session);
+/* Forgets what is open without telling anyone (mcp_session_lost tells). NULL is fine. */
+void mcp_session_destroy(struct mcp_session *session);
 
 /* Puts out the first message. */
-void session_start(struct session *session, int64_t now_ms);
+void mcp_session_start(struct mcp_session *session, int64_t now_ms);
 
-bool session_is_ready(const struct session *session);
+bool mcp_session_is_ready(const struct mcp_session *session);
 
 /* Whether the server may still end over the probe: then start it again with ERA_LEGACY. */
-bool session_is_probing(const struct session *session);
+bool mcp_session_is_probing(const struct mcp_session *session);
 
 /* Meaningful once it is ready. */
-const struct session_server *session_server(const struct session *session);
+const struct mcp_session_server *mcp_session_server(const struct mcp_session *session);
 
 /* A line of the server. */
-void session_line(struct session *session, struct fb_text line, int64_t now_ms);
+void mcp_session_line(struct mcp_session *session, struct fb_text line, int64_t now_ms);
 
 /* A line that was too long to keep: of an answer, the request ends GARBLED. */
-void session_long_line(struct session *session, struct fb_text head, struct fb_text tail);
+void mcp_session_long_line(struct mcp_session *session, struct fb_text head, struct fb_text tail);
 
-/* When session_tick has something to do; INT64_MAX for never. */
-int64_t session_due_ms(const struct session *session);
-void session_tick(struct session *session, int64_t now_ms);
+/* When mcp_session_tick has something to do; INT64_MAX for never. */
+int64_t mcp_session_due_ms(const struct mcp_session *session);
+void mcp_session_tick(struct mcp_session *session, int64_t now_ms);
 
 /* --- what is to be written --- */
 
 /* Bytes for the server, borrowed until the session is used again; empty when there are none. */
-struct fb_text session_output(const struct session *session);
-void session_written(struct session *session, size_t size);
+struct fb_text mcp_session_output(const struct mcp_session *session);
+void mcp_session_written(struct mcp_session *session, size_t size);
 
 /* --- work --- */
 
@@ -107,38 +107,40 @@ void session_written(struct session *session, size_t size);
  * Puts a request out; only when ready. `request` is borrowed until it was answered or cancelled.
  * RESOURCE_EXHAUSTED when memory is; then nothing was put out.
  */
-struct fb_status session_request(struct session *session, struct session_request *request,
-                                 const struct session_request_events *events,
-                                 const struct session_plan *plan);
+struct fb_status mcp_session_request(struct mcp_session *session,
+                                     struct mcp_session_request *request,
+                                     const struct mcp_session_request_events *events,
+                                     const struct mcp_session_plan *plan);
 
 /* Nobody waits for it any more: tells the server, and ignores what may still come. Harmless twice. */
-void session_cancel(struct session *session, struct session_request *request, const char *reason);
+void mcp_session_cancel(struct mcp_session *session, struct mcp_session_request *request,
+                        const char *reason);
 
 /* Requests of owners that are open. */
-size_t session_open_requests(const struct session *session);
+size_t mcp_session_open_requests(const struct mcp_session *session);
 
 /*
  * Reads a list; on_listed comes later (at once only when memory is exhausted). Only when ready. Asked
  * for again meanwhile, it is read once more.
  */
-void session_list(struct session *session, enum session_list list, int64_t now_ms);
+void mcp_session_list(struct mcp_session *session, enum mcp_session_list list, int64_t now_ms);
 
 /* Whether the server says that it has such a list at all. */
-bool session_has_list(const struct session *session, enum session_list list);
+bool mcp_session_has_list(const struct mcp_session *session, enum mcp_session_list list);
 
 /*
  * The server is gone: ends all open requests with UNSENT or LOST and lists with UNAVAILABLE. Nothing but
  * destroy may follow.
  */
-void session_lost(struct session *session);
+void mcp_session_lost(struct mcp_session *session);
 
 /* What was odd, since the start. */
-struct session_oddities {
+struct mcp_session_oddities {
     uint64_t noise;   /* lines that were no JSON-RPC */
     uint64_t strays;  /* answers to nothing that is open: late, doubled or made up */
     uint64_t refused; /* requests of the server that were answered with an error */
     uint64_t dropped; /* requests of the server that could not be answered, progress out of order */
 };
-const struct session_oddities *session_oddities(const struct session *session);
+const struct mcp_session_oddities *mcp_session_oddities(const struct mcp_session *session);
 
 #endif

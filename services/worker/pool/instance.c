@@ -39,7 +39,7 @@ struct instance {
     const struct instance_events *events;
     void *self;
     struct fb_loop *loop;
-    struct session *session;
+    struct mcp_session *session;
     enum stage stage;
     bool asked;
     bool was_ready;
@@ -78,7 +78,7 @@ static void on_ready(void *self)
     i->events->on_ready(i->self, i);
 }
 
-static void on_failed(void *self, enum session_failure failure, const char *why)
+static void on_failed(void *self, enum mcp_session_failure failure, const char *why)
 {
     struct instance *i = self;
 
@@ -87,15 +87,15 @@ static void on_failed(void *self, enum session_failure failure, const char *why)
     instance_stop(i);
 }
 
-static void on_changed(void *self, enum session_list list)
+static void on_changed(void *self, enum mcp_session_list list)
 {
     struct instance *i = self;
 
     i->events->on_changed(i->self, i, list);
 }
 
-static void on_listed(void *self, enum session_list list, struct fb_status status,
-                      const struct session_items *items)
+static void on_listed(void *self, enum mcp_session_list list, struct fb_status status,
+                      const struct mcp_session_items *items)
 {
     struct instance *i = self;
 
@@ -124,7 +124,7 @@ static void on_log(void *self, struct fb_text params)
     log_words(i, "notifications/message", params);
 }
 
-static const struct session_events session_events = {
+static const struct mcp_session_events mcp_session_events = {
     .on_ready = on_ready,
     .on_failed = on_failed,
     .on_changed = on_changed,
@@ -156,7 +156,7 @@ static void close_input(struct instance *i)
 static void write_output(struct instance *i)
 {
     while (i->input >= 0) {
-        const struct fb_text out = session_output(i->session);
+        const struct fb_text out = mcp_session_output(i->session);
         ssize_t wrote;
 
         if (out.size == 0) {
@@ -174,10 +174,11 @@ static void write_output(struct instance *i)
             instance_stop(i);
             return;
         }
-        session_written(i->session, (size_t)wrote);
+        mcp_session_written(i->session, (size_t)wrote);
     }
     if (i->input >= 0) {
-        fb_watch_interest(&i->input_watch, session_output(i->session).size != 0 ? FB_WRITABLE : 0);
+        fb_watch_interest(&i->input_watch,
+                          mcp_session_output(i->session).size != 0 ? FB_WRITABLE : 0);
     }
 }
 
@@ -213,13 +214,13 @@ static void on_timer(struct fb_timer *timer)
 {
     struct instance *i = OWNER_OF(struct instance, timer, timer);
 
-    session_tick(i->session, fb_loop_now_ms(i->loop));
+    mcp_session_tick(i->session, fb_loop_now_ms(i->loop));
     flush_later(i);
 }
 
 static void set_timer(struct instance *i)
 {
-    const int64_t due_ms = session_due_ms(i->session);
+    const int64_t due_ms = mcp_session_due_ms(i->session);
 
     if (due_ms == INT64_MAX || i->stage == GONE) {
         fb_timer_clear(&i->timer);
@@ -235,16 +236,16 @@ static void take_lines(struct instance *i)
     struct lines_line line;
 
     while (lines_next(&i->lines, &line)) {
-        const uint64_t noise = session_oddities(i->session)->noise;
+        const uint64_t noise = mcp_session_oddities(i->session)->noise;
 
         if (line.too_long) {
             fb_log(FB_WARN, "a server wrote too long a line", fb_kv_str("server", i->plan->name),
                    fb_kv_bytes("size", line.size), fb_kv_bytes("most", i->plan->line_most_bytes));
-            session_long_line(i->session, line.text, line.tail);
+            mcp_session_long_line(i->session, line.text, line.tail);
         } else {
-            session_line(i->session, line.text, fb_loop_now_ms(i->loop));
+            mcp_session_line(i->session, line.text, fb_loop_now_ms(i->loop));
         }
-        if (session_oddities(i->session)->noise != noise && !line.too_long) {
+        if (mcp_session_oddities(i->session)->noise != noise && !line.too_long) {
             if (line.text.size > ERROR_LINE_BYTES) {
                 line.text.size = ERROR_LINE_BYTES;
             }
@@ -389,7 +390,7 @@ static void on_child_end(struct fb_child *child, struct fb_child_end how)
     const struct instance_end end = {
         .how = how,
         .was_ready = i->was_ready,
-        .was_probing = session_is_probing(i->session),
+        .was_probing = mcp_session_is_probing(i->session),
         .asked = i->asked,
         .ran_ms = fb_loop_now_ms(i->loop) - i->started_ms,
     };
@@ -408,7 +409,7 @@ static void on_child_end(struct fb_child *child, struct fb_child_end how)
     fb_timer_clear(&i->timer);
     fb_timer_clear(&i->stopper);
     fb_defer_cancel(&i->flush);
-    session_lost(i->session);
+    mcp_session_lost(i->session);
     i->events->on_end(i->self, i, &end);
 }
 
@@ -538,7 +539,7 @@ struct fb_status instance_create(struct fb_loop *loop, const struct instance_pla
     i->started_ms = fb_loop_now_ms(loop);
     i->ration = fb_ration_of(ERROR_LINES_PER_S, ERROR_LINES_BURST, ERROR_REPEAT_MS, i->started_ms);
     lines_init(&i->lines, plan->line_most_bytes);
-    i->session = session_create(&plan->session, &session_events, i);
+    i->session = mcp_session_create(&plan->session, &mcp_session_events, i);
     i->argv = guarded_argv(i);
     if (i->session != NULL && i->argv != NULL && open_pipes(&pipes)) {
         status = watch_pipes(i, &pipes);
@@ -551,7 +552,7 @@ struct fb_status instance_create(struct fb_loop *loop, const struct instance_pla
         instance_destroy(i);
         return status;
     }
-    session_start(i->session, i->started_ms);
+    mcp_session_start(i->session, i->started_ms);
     flush_later(i);
     *instance = i;
     return fb_ok;
@@ -573,7 +574,7 @@ void instance_destroy(struct instance *i)
     fb_timer_clear(&i->stopper);
     fb_defer_cancel(&i->flush);
     lines_finish(&i->lines);
-    session_destroy(i->session);
+    mcp_session_destroy(i->session);
     free(i->argv);
     free(i);
 }
@@ -582,36 +583,36 @@ void instance_destroy(struct instance *i)
 
 bool instance_is_ready(const struct instance *i)
 {
-    return i->stage == RUNNING && session_is_ready(i->session);
+    return i->stage == RUNNING && mcp_session_is_ready(i->session);
 }
 
 bool instance_has_room(const struct instance *i)
 {
-    return instance_is_ready(i) && session_output(i->session).size < ROOM_BYTES &&
-           session_open_requests(i->session) < REQUESTS_MOST;
+    return instance_is_ready(i) && mcp_session_output(i->session).size < ROOM_BYTES &&
+           mcp_session_open_requests(i->session) < REQUESTS_MOST;
 }
 
-struct fb_status instance_request(struct instance *i, struct session_request *request,
-                                  const struct session_request_events *events,
-                                  const struct session_plan *plan)
+struct fb_status instance_request(struct instance *i, struct mcp_session_request *request,
+                                  const struct mcp_session_request_events *events,
+                                  const struct mcp_session_plan *plan)
 {
     flush_later(i);
-    return session_request(i->session, request, events, plan);
+    return mcp_session_request(i->session, request, events, plan);
 }
 
-void instance_cancel(struct instance *i, struct session_request *request, const char *reason)
+void instance_cancel(struct instance *i, struct mcp_session_request *request, const char *reason)
 {
-    session_cancel(i->session, request, reason);
-    flush_later(i);
-}
-
-void instance_list(struct instance *i, enum session_list list)
-{
-    session_list(i->session, list, fb_loop_now_ms(i->loop));
+    mcp_session_cancel(i->session, request, reason);
     flush_later(i);
 }
 
-const struct session *instance_session(const struct instance *i)
+void instance_list(struct instance *i, enum mcp_session_list list)
+{
+    mcp_session_list(i->session, list, fb_loop_now_ms(i->loop));
+    flush_later(i);
+}
+
+const struct mcp_session *instance_session(const struct instance *i)
 {
     return i->session;
 }

@@ -31,7 +31,7 @@ struct instance_plan {
     const char *cwd;         /* NULL: ours */
     int64_t stop_ms;         /* patience before SIGTERM, and again before SIGKILL */
     size_t line_most_bytes;  /* of what it writes on standard output */
-    struct session_config session;
+    struct mcp_session_config session;
 };
 
 struct instance_end {
@@ -47,9 +47,9 @@ struct instance_events {
     void (*on_ready)(void *self, struct instance *instance);
     /* The handshake failed; the instance stops itself and on_end follows. `why` as in session.h. */
     void (*on_failed)(void *self, struct instance *instance, const char *why);
-    void (*on_changed)(void *self, struct instance *instance, enum session_list list);
-    void (*on_listed)(void *self, struct instance *instance, enum session_list list,
-                      struct fb_status status, const struct session_items *items);
+    void (*on_changed)(void *self, struct instance *instance, enum mcp_session_list list);
+    void (*on_listed)(void *self, struct instance *instance, enum mcp_session_list list,
+                      struct fb_status status, const struct mcp_session_items *items);
     /* Something was written or answered: there may be room for more requests. */
     void (*on_room)(void *self, struct instance *instance);
     /* The process is gone and its requests were told; destroy it, also from within. */
@@ -73,14 +73,14 @@ bool instance_has_room(const struct instance *instance);
 bool instance_is_ready(const struct instance *instance);
 
 /* As in session.h; what they put out is written at the end of the loop's round. */
-struct fb_status instance_request(struct instance *instance, struct session_request *request,
-                                  const struct session_request_events *events,
-                                  const struct session_plan *plan);
-void instance_cancel(struct instance *instance, struct session_request *request,
+struct fb_status instance_request(struct instance *instance, struct mcp_session_request *request,
+                                  const struct mcp_session_request_events *events,
+                                  const struct mcp_session_plan *plan);
+void instance_cancel(struct instance *instance, struct mcp_session_request *request,
                      const char *reason);
-void instance_list(struct instance *instance, enum session_list list);
+void instance_list(struct instance *instance, enum mcp_session_list list);
 
-const struct session *instance_session(const struct instance *instance);
+const struct mcp_session *instance_session(const struct instance *instance);
 pid_t instance_pid(const struct instance *instance); /* of its guard */
 
 /* Asks it to end; on_end comes when it has. Open requests may still be answered. Harmless twice. */

@@ -174,14 +174,14 @@ static void fail_waiting(struct server *s)
 
 /* --- calls that run --- */
 
-static void call_progress(struct session_request *request, struct fb_text params)
+static void call_progress(struct mcp_session_request *request, struct fb_text params)
 {
     struct pool_call *call = OWNER_OF(struct pool_call, request, request);
 
     call->events->on_progress(call, params);
 }
 
-static void call_log(struct session_request *request, struct fb_text params)
+static void call_log(struct mcp_session_request *request, struct fb_text params)
 {
     struct pool_call *call = OWNER_OF(struct pool_call, request, request);
 
@@ -226,14 +226,14 @@ static void doubt_tools(struct server *s, struct fb_text error)
     }
 }
 
-static void call_answered(struct session_request *request, const struct session_answer *how)
+static void call_answered(struct mcp_session_request *request, const struct mcp_session_answer *how)
 {
     struct pool_call *call = OWNER_OF(struct pool_call, request, request);
     struct server *s = &call->pool->servers[call->plan->server];
     struct pool_outcome outcome = {
         .end = POOL_RESULT,
         .body = how->body,
-        .revision = session_server(instance_session(s->instance))->revision,
+        .revision = mcp_session_server(instance_session(s->instance))->revision,
         .status = fb_ok,
         .reason = "",
     };
@@ -241,33 +241,33 @@ static void call_answered(struct session_request *request, const struct session_
     s->open--;
     s->used_ms = now_of(s);
     switch (how->end) {
-    case SESSION_RESULT:
+    case MCP_SESSION_RESULT:
         end_call(call, &outcome);
         return;
-    case SESSION_ERROR:
+    case MCP_SESSION_ERROR:
         doubt_tools(s, how->body);
         outcome.end = POOL_ERROR;
         end_call(call, &outcome);
         return;
-    case SESSION_INPUT:
+    case MCP_SESSION_INPUT:
         fail_call(
             call,
             fb_fail(FB_UNIMPLEMENTED, "the server asks for input, which cannot be handed on yet"),
             "");
         return;
-    case SESSION_GARBLED:
+    case MCP_SESSION_GARBLED:
         fail_call(call, how->status, "");
         return;
-    case SESSION_UNSENT:
+    case MCP_SESSION_UNSENT:
         call_lost(s, call, true);
         return;
-    case SESSION_LOST:
+    case MCP_SESSION_LOST:
         call_lost(s, call, false);
         return;
     }
 }
 
-static const struct session_request_events call_events = {
+static const struct mcp_session_request_events call_events = {
     .on_progress = call_progress,
     .on_log = call_log,
     .on_answer = call_answered,
@@ -377,23 +377,23 @@ static void on_idle(struct fb_timer *timer)
 
 static void read_tools(struct server *s)
 {
-    const struct session *session = instance_session(s->instance);
-    const struct session_items none = {.count = 0};
+    const struct mcp_session *session = instance_session(s->instance);
+    const struct mcp_session_items none = {.count = 0};
 
     s->refresh = false;
     s->read_ms = now_of(s);
     s->stale_ms = INT64_MAX;
-    if (session_has_list(session, SESSION_TOOLS)) {
-        instance_list(s->instance, SESSION_TOOLS);
+    if (mcp_session_has_list(session, MCP_SESSION_TOOLS)) {
+        instance_list(s->instance, MCP_SESSION_TOOLS);
     } else {
-        s->pool->events->on_tools(s->pool->self, index_of(s), &none, session_server(session));
+        s->pool->events->on_tools(s->pool->self, index_of(s), &none, mcp_session_server(session));
     }
 }
 
 static void on_ready(void *self, struct instance *instance)
 {
     struct server *s = self;
-    const struct session_server *said = session_server(instance_session(instance));
+    const struct mcp_session_server *said = mcp_session_server(instance_session(instance));
 
     admission_leave(&s->pool->admission, &s->ticket);
     s->known_era = said->era;
@@ -420,16 +420,16 @@ static void on_failed(void *self, struct instance *instance, const char *why)
     snprintf(s->said, sizeof(s->said), "%s", why);
 }
 
-static void on_changed(void *self, struct instance *instance, enum session_list list)
+static void on_changed(void *self, struct instance *instance, enum mcp_session_list list)
 {
     /* The other lists are not kept yet. */
-    if (list == SESSION_TOOLS && instance_is_ready(instance)) {
+    if (list == MCP_SESSION_TOOLS && instance_is_ready(instance)) {
         read_tools(self);
     }
 }
 
-static void on_listed(void *self, struct instance *instance, enum session_list list,
-                      struct fb_status status, const struct session_items *items)
+static void on_listed(void *self, struct instance *instance, enum mcp_session_list list,
+                      struct fb_status status, const struct mcp_session_items *items)
 {
     struct server *s = self;
 
@@ -449,7 +449,7 @@ static void on_listed(void *self, struct instance *instance, enum session_list l
         s->stale_ms = now_of(s) + items->ttl_ms;
     }
     s->pool->events->on_tools(s->pool->self, index_of(s), items,
-                              session_server(instance_session(instance)));
+                              mcp_session_server(instance_session(instance)));
 }
 
 static void on_room(void *self, struct instance *instance)
@@ -589,7 +589,7 @@ static bool is_over_era(const struct server *s, const struct instance_end *end)
     return false;
 }
 
-static void say_oddities(const struct server *s, const struct session_oddities *odd)
+static void say_oddities(const struct server *s, const struct mcp_session_oddities *odd)
 {
     if (odd->noise + odd->strays + odd->refused + odd->dropped != 0) {
         fb_log(FB_INFO, "server wrote what was of no use", fb_kv_str("server", s->is->name),
@@ -605,7 +605,7 @@ static void on_end(void *self, struct instance *instance, const struct instance_
     struct pool *pool = s->pool;
 
     assert(instance == s->instance);
-    say_oddities(s, session_oddities(instance_session(instance)));
+    say_oddities(s, mcp_session_oddities(instance_session(instance)));
     s->instance = NULL;
     instance_destroy(instance);
     admission_leave(&pool->admission, &s->ticket);

@@ -52,8 +52,8 @@ enum pool_state {
 
 struct pool_events {
     /* The tools of a server were read: all that it has now. `said` is what it says of itself. */
-    void (*on_tools)(void *self, size_t server, const struct session_items *items,
-                     const struct session_server *said);
+    void (*on_tools)(void *self, size_t server, const struct mcp_session_items *items,
+                     const struct mcp_session_server *said);
     /* Its state has changed, or its tools could not be read. */
     void (*on_state)(void *self, size_t server);
 };
@@ -136,7 +136,7 @@ struct pool_call_events {
 /* What to call. Borrowed until the call has ended. */
 struct pool_call_plan {
     size_t server;
-    struct session_plan say;
+    struct mcp_session_plan say;
     bool repeatable;        /* it only reads, or twice is as good as once */
     bool has_deadline;      /* somebody else ends it in time */
     struct fb_arena *arena; /* for the words of a failure */
@@ -144,7 +144,7 @@ struct pool_call_plan {
 
 /* Embedded in its owner; the fields are the pool's. */
 struct pool_call {
-    struct session_request request;
+    struct mcp_session_request request;
     struct pool *pool;
     const struct pool_call_plan *plan;
     const struct pool_call_events *events;

@@ -68,7 +68,7 @@ static void a_server_is_run_reported_and_kept_under_its_exposed_name(void **stat
     const struct configured c = read_text(
         "{\"mcpServers\": {\"My Files\": {\"command\": \"files\", \"args\": [\"/tmp\"],"
         " \"flow\": {\"tier\": \"hot\", \"era\": \"legacy\", \"idle_timeout\": \"7s\"}}}}");
-    uint8_t nothing[KEPT_DIGEST_BYTES] = {0};
+    uint8_t nothing[KEPT_SERVER_DIGEST_BYTES] = {0};
 
     (void)state;
     assert_int_equal(c.count, 1);

@@ -14,7 +14,7 @@ static void all_pages_of_a_list_are_read(void **state)
     struct world *w = legacy_world();
 
     (void)state;
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     expect_output(w, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\",\"params\":{}}\n");
     line(w, "{\"id\":2,\"result\":{\"tools\":[{\"name\":\"a\",\"n\":1.0},{\"name\":\"b\"}],"
             "\"nextCursor\":\"\"}}");
@@ -25,7 +25,7 @@ static void all_pages_of_a_list_are_read(void **state)
                      "\"cursor\":\"p\\u0032\"}}\n");
     line(w, "{\"id\":4,\"result\":{\"tools\":[],\"nextCursor\":null}}");
     expect_told(w, "listed:{\"name\":\"a\",\"n\":1.0}{\"name\":\"b\"}{\"name\":\"c\"}");
-    assert_int_equal(session_due_ms(w->session), INT64_MAX);
+    assert_int_equal(mcp_session_due_ms(w->session), INT64_MAX);
     end(w);
 }
 
@@ -34,7 +34,7 @@ static void items_without_a_name_are_skipped(void **state)
     struct world *w = legacy_world();
 
     (void)state;
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     line(w,
          "{\"id\":2,\"result\":{\"tools\":[1,{},{\"name\":\"\"},{\"name\":5},{\"name\":\"ok\"}]}}");
     expect_told(w, "listed:{\"name\":\"ok\"}");
@@ -47,23 +47,24 @@ static void a_list_without_end_is_cut(void **state)
 
     (void)state;
     /* the same cursor again */
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     line(w, "{\"id\":2,\"result\":{\"tools\":[{\"name\":\"a\"}],\"nextCursor\":\"x\"}}");
     line(w, "{\"id\":3,\"result\":{\"tools\":[{\"name\":\"b\"}],\"nextCursor\":\"x\"}}");
     expect_told(w, "cut:{\"name\":\"a\"}{\"name\":\"b\"}");
     end(w);
 
     /* too many pages */
-    w = world_with((struct session_config){.era = ERA_LEGACY, .pages_most = 3, .items_most = 4});
+    w = world_with(
+        (struct mcp_session_config){.era = ERA_LEGACY, .pages_most = 3, .items_most = 4});
     line(w, SHAKEN("1", "2025-11-25", "{\"tools\":{}}"));
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     line(w, "{\"id\":2,\"result\":{\"tools\":[{\"name\":\"a\"}],\"nextCursor\":\"1\"}}");
     line(w, "{\"id\":3,\"result\":{\"tools\":[{\"name\":\"b\"}],\"nextCursor\":\"2\"}}");
     line(w, "{\"id\":4,\"result\":{\"tools\":[{\"name\":\"c\"}],\"nextCursor\":\"3\"}}");
     expect_told(w, "ready cut:{\"name\":\"a\"}{\"name\":\"b\"}{\"name\":\"c\"}");
 
     /* too many items */
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     line(w, "{\"id\":5,\"result\":{\"tools\":[{\"name\":\"1\"},{\"name\":\"2\"},{\"name\":\"3\"},"
             "{\"name\":\"4\"},{\"name\":\"5\"}]}}");
     expect_told(w, "cut:{\"name\":\"1\"}{\"name\":\"2\"}{\"name\":\"3\"}{\"name\":\"4\"}");
@@ -75,10 +76,10 @@ static void a_list_that_takes_too_long_is_given_up(void **state)
     struct world *w = legacy_world();
 
     (void)state;
-    session_list(w->session, SESSION_TOOLS, 1000);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 1000);
     drop_output(w);
-    assert_int_equal(session_due_ms(w->session), 31000);
-    session_tick(w->session, 31000);
+    assert_int_equal(mcp_session_due_ms(w->session), 31000);
+    mcp_session_tick(w->session, 31000);
     expect_told(w, "DEADLINE_EXCEEDED");
     expect_output(w, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{"
                      "\"requestId\":2,\"reason\":\"took too long\"}}\n");
@@ -90,14 +91,14 @@ static void a_list_that_fails_says_so(void **state)
     struct world *w = legacy_world();
 
     (void)state;
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     line(w, NO_METHOD("2"));
     expect_told(w, "FAILED_PRECONDITION");
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     line(w, "{\"id\":3,\"result\":{\"tools\":{}}}");
     expect_told(w, "FAILED_PRECONDITION");
-    session_list(w->session, SESSION_TOOLS, 0);
-    session_lost(w->session);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
+    mcp_session_lost(w->session);
     expect_told(w, "UNAVAILABLE");
     end(w);
 }
@@ -107,15 +108,15 @@ static void a_list_asked_for_while_it_is_read_is_read_once_more(void **state)
     struct world *w = legacy_world();
 
     (void)state;
-    session_list(w->session, SESSION_TOOLS, 0);
-    session_list(w->session, SESSION_TOOLS, 0);
-    session_list(w->session, SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
+    mcp_session_list(w->session, MCP_SESSION_TOOLS, 0);
     line(w, "{\"id\":2,\"result\":{\"tools\":[]}}");
     w->relist = true;
     line(w, "{\"id\":3,\"result\":{\"tools\":[]}}");
     line(w, "{\"id\":4,\"result\":{\"tools\":[]}}");
     expect_told(w, "listed: listed: listed:");
-    assert_int_equal(session_due_ms(w->session), INT64_MAX);
+    assert_int_equal(mcp_session_due_ms(w->session), INT64_MAX);
     end(w);
 }
 

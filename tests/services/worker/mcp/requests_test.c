@@ -14,7 +14,7 @@
 static void arguments_go_out_byte_for_byte(void **state)
 {
     struct world *w = legacy_world();
-    struct session_plan plan = plan_of("\"e\\u0063ho\"");
+    struct mcp_session_plan plan = plan_of("\"e\\u0063ho\"");
     struct asked a;
 
     (void)state;
@@ -33,7 +33,7 @@ static void arguments_go_out_byte_for_byte(void **state)
 static void a_line_break_in_arguments_cannot_begin_a_message_of_its_own(void **state)
 {
     struct world *w = legacy_world();
-    struct session_plan plan = plan_of("\"x\"");
+    struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
 
     (void)state;
@@ -50,14 +50,14 @@ static void each_of_500_requests_gets_its_own_answer_in_any_order(void **state)
     enum { COUNT = 500 };
     struct world *w = legacy_world();
     struct asked *all = calloc(COUNT, sizeof(*all));
-    const struct session_plan plan = plan_of("\"x\"");
+    const struct mcp_session_plan plan = plan_of("\"x\"");
 
     (void)state;
     assert_non_null(all);
     for (size_t i = 0; i < COUNT; i++) {
         ask(w, &all[i], &plan);
     }
-    assert_int_equal(session_open_requests(w->session), COUNT);
+    assert_int_equal(mcp_session_open_requests(w->session), COUNT);
     for (size_t i = 0; i < COUNT; i++) {
         const size_t pick = (i * 37 + 11) % COUNT; /* 37 and 500 have no common factor */
         char text[100];
@@ -66,7 +66,7 @@ static void each_of_500_requests_gets_its_own_answer_in_any_order(void **state)
                  pick, pick + 2);
         line(w, text);
     }
-    assert_int_equal(session_open_requests(w->session), 0);
+    assert_int_equal(mcp_session_open_requests(w->session), 0);
     for (size_t i = 0; i < COUNT; i++) {
         char wanted[40];
 
@@ -80,7 +80,7 @@ static void each_of_500_requests_gets_its_own_answer_in_any_order(void **state)
 static void doubled_late_and_made_up_answers_are_ignored(void **state)
 {
     struct world *w = legacy_world();
-    const struct session_plan plan = plan_of("\"x\"");
+    const struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
 
     (void)state;
@@ -92,14 +92,14 @@ static void doubled_late_and_made_up_answers_are_ignored(void **state)
     line(w, "{\"id\":2.0,\"result\":{}}");
     line(w, "{\"id\":null,\"error\":{\"code\":-32700,\"message\":\"\"}}");
     expect_asked(&a, "result{\"first\":1};");
-    assert_int_equal(session_oddities(w->session)->strays, 5);
+    assert_int_equal(mcp_session_oddities(w->session)->strays, 5);
     end(w);
 }
 
 static void an_error_comes_through_as_it_is(void **state)
 {
     struct world *w = legacy_world();
-    const struct session_plan plan = plan_of("\"x\"");
+    const struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
 
     (void)state;
@@ -113,7 +113,7 @@ static void an_error_comes_through_as_it_is(void **state)
 static void progress_comes_without_its_token_and_only_rising(void **state)
 {
     struct world *w = legacy_world();
-    struct session_plan plan = plan_of("\"x\"");
+    struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
     struct asked quiet;
 
@@ -145,20 +145,20 @@ static void progress_comes_without_its_token_and_only_rising(void **state)
 static void a_cancelled_request_tells_the_server_and_hears_nothing_more(void **state)
 {
     struct world *w = legacy_world();
-    const struct session_plan plan = plan_of("\"x\"");
+    const struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
 
     (void)state;
     ask(w, &a, &plan);
     drop_output(w);
-    session_cancel(w->session, &a.request, "the caller \"left\"");
-    session_cancel(w->session, &a.request, "again");
+    mcp_session_cancel(w->session, &a.request, "the caller \"left\"");
+    mcp_session_cancel(w->session, &a.request, "again");
     expect_output(w, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{"
                      "\"requestId\":2,\"reason\":\"the caller \\\"left\\\"\"}}\n");
     line(w, "{\"id\":2,\"result\":{}}");
     expect_asked(&a, "");
-    assert_int_equal(session_oddities(w->session)->strays, 1);
-    assert_int_equal(session_open_requests(w->session), 0);
+    assert_int_equal(mcp_session_oddities(w->session)->strays, 1);
+    assert_int_equal(mcp_session_open_requests(w->session), 0);
     end(w);
 }
 
@@ -177,7 +177,7 @@ static void a_modern_result_is_told_apart_by_its_type(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct world *w = modern_world();
-        const struct session_plan plan = plan_of("\"x\"");
+        const struct mcp_session_plan plan = plan_of("\"x\"");
         struct asked a;
         char text[120];
 
@@ -192,16 +192,16 @@ static void a_modern_result_is_told_apart_by_its_type(void **state)
 static void the_request_whose_answer_was_too_long_ends_and_no_other(void **state)
 {
     struct world *w = legacy_world();
-    const struct session_plan plan = plan_of("\"x\"");
+    const struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
     struct asked b;
 
     (void)state;
     ask(w, &a, &plan);
     ask(w, &b, &plan);
-    session_long_line(w->session, FB_TEXT("{\"result\":{"),
-                      FB_TEXT("},\"jsonrpc\":\"2.0\",\"id\":2}"));
-    session_long_line(w->session, FB_TEXT("noise"), FB_TEXT("noise"));
+    mcp_session_long_line(w->session, FB_TEXT("{\"result\":{"),
+                          FB_TEXT("},\"jsonrpc\":\"2.0\",\"id\":2}"));
+    mcp_session_long_line(w->session, FB_TEXT("noise"), FB_TEXT("noise"));
     expect_asked(&a, "garbled;");
     expect_asked(&b, "");
     end(w);
@@ -210,7 +210,7 @@ static void the_request_whose_answer_was_too_long_ends_and_no_other(void **state
 static void what_was_never_written_whole_surely_did_not_run(void **state)
 {
     struct world *w = legacy_world();
-    const struct session_plan plan = plan_of("\"x\"");
+    const struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
     struct asked b;
     struct asked c;
@@ -221,14 +221,14 @@ static void what_was_never_written_whole_surely_did_not_run(void **state)
     ask(w, &a, &plan);
     drop_output(w);
     ask(w, &b, &plan);
-    size = session_output(w->session).size;
+    size = mcp_session_output(w->session).size;
     ask(w, &c, &plan);
     ask(w, &d, &plan);
     /* b but for its line end */
-    session_written(w->session, size - 1);
+    mcp_session_written(w->session, size - 1);
     /* and c but for its last brace and its line end */
-    session_written(w->session, 1 + size - 2);
-    session_lost(w->session);
+    mcp_session_written(w->session, 1 + size - 2);
+    mcp_session_lost(w->session);
     expect_asked(&a, "lost;");
     expect_asked(&b, "lost;");
     expect_asked(&c, "unsent;");
@@ -239,10 +239,10 @@ static void what_was_never_written_whole_surely_did_not_run(void **state)
 static void log_levels_are_ordered_and_others_unknown(void **state)
 {
     (void)state;
-    assert_int_equal(session_log_level(FB_TEXT("debug")), 0);
-    assert_int_equal(session_log_level(FB_TEXT("emergency")), 7);
-    assert_int_equal(session_log_level(FB_TEXT("warn")), -1);
-    assert_int_equal(session_log_level(FB_TEXT("")), -1);
+    assert_int_equal(mcp_session_log_level(FB_TEXT("debug")), 0);
+    assert_int_equal(mcp_session_log_level(FB_TEXT("emergency")), 7);
+    assert_int_equal(mcp_session_log_level(FB_TEXT("warn")), -1);
+    assert_int_equal(mcp_session_log_level(FB_TEXT("")), -1);
 }
 
 int main(void)

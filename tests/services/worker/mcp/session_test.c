@@ -14,44 +14,46 @@
 
 static void a_legacy_server_is_probed_and_then_shaken_hands_with(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     (void)state;
     expect_output(w, PROBE);
-    assert_true(session_is_probing(w->session));
+    assert_true(mcp_session_is_probing(w->session));
     line(w, NO_METHOD("1"));
-    assert_false(session_is_probing(w->session));
+    assert_false(mcp_session_is_probing(w->session));
     expect_output(w, SHAKE("2"));
     line(w, SHAKEN("2", "2025-06-18", "{\"tools\":{}}"));
     expect_output(w, INITIALIZED);
     expect_told(w, "ready");
-    assert_int_equal(session_server(w->session)->era, ERA_LEGACY);
-    assert_string_equal(session_server(w->session)->revision, "2025-06-18");
-    assert_true(fb_text_is(session_server(w->session)->info, "{\"name\":\"s\",\"version\":\"2\"}"));
-    assert_true(fb_text_is(session_server(w->session)->capabilities, "{\"tools\":{}}"));
-    assert_true(fb_text_is(session_server(w->session)->instructions, "be \"kind\""));
-    assert_true(session_has_list(w->session, SESSION_TOOLS));
-    assert_false(session_has_list(w->session, SESSION_PROMPTS));
+    assert_int_equal(mcp_session_server(w->session)->era, ERA_LEGACY);
+    assert_string_equal(mcp_session_server(w->session)->revision, "2025-06-18");
+    assert_true(
+        fb_text_is(mcp_session_server(w->session)->info, "{\"name\":\"s\",\"version\":\"2\"}"));
+    assert_true(fb_text_is(mcp_session_server(w->session)->capabilities, "{\"tools\":{}}"));
+    assert_true(fb_text_is(mcp_session_server(w->session)->instructions, "be \"kind\""));
+    assert_true(mcp_session_has_list(w->session, MCP_SESSION_TOOLS));
+    assert_false(mcp_session_has_list(w->session, MCP_SESSION_PROMPTS));
     end(w);
 }
 
 static void a_modern_server_is_ready_after_the_probe(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     (void)state;
     drop_output(w);
     line(w, DISCOVERED("{\"tools\":{}}"));
     expect_told(w, "ready");
     expect_output(w, "");
-    assert_int_equal(session_server(w->session)->era, ERA_MODERN);
-    assert_true(fb_text_is(session_server(w->session)->info, "{\"name\":\"m\",\"version\":\"3\"}"));
+    assert_int_equal(mcp_session_server(w->session)->era, ERA_MODERN);
+    assert_true(
+        fb_text_is(mcp_session_server(w->session)->info, "{\"name\":\"m\",\"version\":\"3\"}"));
     end(w);
 }
 
 static void a_modern_server_that_announces_changes_is_listened_to(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     (void)state;
     drop_output(w);
@@ -69,33 +71,33 @@ static void a_modern_server_that_announces_changes_is_listened_to(void **state)
 static void a_subscription_that_the_server_ends_is_asked_for_again_and_changes_are_told(
     void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     (void)state;
     drop_output(w);
     line(w, DISCOVERED("{\"tools\":{\"listChanged\":true}}"));
     drop_output(w);
     line(w, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"resultType\":\"complete\"}}");
-    session_tick(w->session, 5000);
+    mcp_session_tick(w->session, 5000);
     expect_output(w, "");
-    assert_int_equal(session_due_ms(w->session), 6000);
-    session_tick(w->session, 6000);
-    assert_true(session_output(w->session).size > 0);
-    session_tick(w->session, 6250);
+    assert_int_equal(mcp_session_due_ms(w->session), 6000);
+    mcp_session_tick(w->session, 6000);
+    assert_true(mcp_session_output(w->session).size > 0);
+    mcp_session_tick(w->session, 6250);
     expect_told(w, "ready tools!");
     end(w);
 }
 
 static void silence_on_the_probe_leads_to_the_handshake(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     (void)state;
     drop_output(w);
-    assert_int_equal(session_due_ms(w->session), 3000);
-    session_tick(w->session, 2999);
+    assert_int_equal(mcp_session_due_ms(w->session), 3000);
+    mcp_session_tick(w->session, 2999);
     expect_output(w, "");
-    session_tick(w->session, 3000);
+    mcp_session_tick(w->session, 3000);
     expect_output(w, SHAKE("2"));
     line(w, SHAKEN("2", "2024-11-05", "{}"));
     expect_told(w, "ready");
@@ -104,14 +106,14 @@ static void silence_on_the_probe_leads_to_the_handshake(void **state)
 
 static void a_slow_modern_server_is_still_found_modern_after_the_probe_timed_out(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     (void)state;
-    session_tick(w->session, 3000);
+    mcp_session_tick(w->session, 3000);
     drop_output(w);
     line(w, DISCOVERED("{\"tools\":{}}"));
     expect_told(w, "ready");
-    assert_int_equal(session_server(w->session)->era, ERA_MODERN);
+    assert_int_equal(mcp_session_server(w->session)->era, ERA_MODERN);
     line(w, NO_METHOD("2"));
     expect_told(w, "");
     end(w);
@@ -122,13 +124,13 @@ static void a_revision_refused_but_listed_is_asked_for_once_more(void **state)
     const char *const refusal = "{\"jsonrpc\":\"2.0\",\"id\":%d,\"error\":{\"code\":-32022,"
                                 "\"message\":\"\",\"data\":{\"supported\":[\"2026-07-28\"]}}}";
     char text[200];
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     (void)state;
     drop_output(w);
     snprintf(text, sizeof(text), refusal, 1);
     line(w, text);
-    assert_true(session_output(w->session).size > 0);
+    assert_true(mcp_session_output(w->session).size > 0);
     snprintf(text, sizeof(text), refusal, 2);
     line(w, text);
     expect_told(w, "refused");
@@ -137,53 +139,54 @@ static void a_revision_refused_but_listed_is_asked_for_once_more(void **state)
 
 static void a_handshake_refused_unknown_or_silent_fails(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_LEGACY});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_LEGACY});
 
     (void)state;
     line(w, NO_METHOD("1"));
     expect_told(w, "refused");
     end(w);
 
-    w = world_with((struct session_config){.era = ERA_LEGACY});
+    w = world_with((struct mcp_session_config){.era = ERA_LEGACY});
     line(w, SHAKEN("1", "1999-01-01", "{}"));
     expect_told(w, "refused");
     end(w);
 
-    w = world_with((struct session_config){.era = ERA_LEGACY, .start_ms = 10000});
-    session_tick(w->session, 9999);
+    w = world_with((struct mcp_session_config){.era = ERA_LEGACY, .start_ms = 10000});
+    mcp_session_tick(w->session, 9999);
     expect_told(w, "");
-    session_tick(w->session, 10000);
+    mcp_session_tick(w->session, 10000);
     expect_told(w, "silent");
-    assert_int_equal(session_due_ms(w->session), INT64_MAX);
+    assert_int_equal(mcp_session_due_ms(w->session), INT64_MAX);
     end(w);
 }
 
 static void an_era_that_the_user_demands_is_not_given_up(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_MODERN, .era_forced = true});
+    struct world *w =
+        world_with((struct mcp_session_config){.era = ERA_MODERN, .era_forced = true});
 
     (void)state;
-    assert_int_equal(session_due_ms(w->session), 60000);
+    assert_int_equal(mcp_session_due_ms(w->session), 60000);
     line(w, NO_METHOD("1"));
     expect_told(w, "refused");
     end(w);
 
-    w = world_with((struct session_config){.era = ERA_LEGACY, .era_forced = true});
+    w = world_with((struct mcp_session_config){.era = ERA_LEGACY, .era_forced = true});
     expect_output(w, SHAKE("1"));
     end(w);
 }
 
 static void notices_before_the_handshake_is_answered_are_tolerated(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_LEGACY});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_LEGACY});
 
     (void)state;
     line(w, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}");
     line(w, "Server starting...");
     line(w, SHAKEN("1", "2025-11-25", "{\"tools\":{}}"));
-    session_tick(w->session, 5000);
+    mcp_session_tick(w->session, 5000);
     expect_told(w, "ready");
-    assert_int_equal(session_oddities(w->session)->noise, 1);
+    assert_int_equal(mcp_session_oddities(w->session)->noise, 1);
     end(w);
 }
 
@@ -201,8 +204,8 @@ static void a_legacy_server_always_gets_an_answer(void **state)
                      "\"message\":\"this client declared no such capability\"}}\n");
     line(w, "{\"jsonrpc\":\"2.0\",\"id\":[1],\"method\":\"ping\"}");
     expect_output(w, "");
-    assert_int_equal(session_oddities(w->session)->refused, 1);
-    assert_int_equal(session_oddities(w->session)->dropped, 1);
+    assert_int_equal(mcp_session_oddities(w->session)->refused, 1);
+    assert_int_equal(mcp_session_oddities(w->session)->dropped, 1);
     end(w);
 }
 
@@ -213,7 +216,7 @@ static void a_modern_server_gets_no_answers(void **state)
     (void)state;
     line(w, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}");
     expect_output(w, "");
-    assert_int_equal(session_oddities(w->session)->dropped, 1);
+    assert_int_equal(mcp_session_oddities(w->session)->dropped, 1);
     end(w);
 }
 
@@ -226,14 +229,14 @@ static void a_server_that_asks_and_never_reads_does_not_grow_the_output_for_ever
         line(w, "{\"jsonrpc\":\"2.0\",\"id\":\"a rather long identifier of a "
                 "ping\",\"method\":\"ping\"}");
     }
-    assert_true(session_output(w->session).size < 2 * 1024 * 1024);
-    assert_true(session_oddities(w->session)->dropped > 0);
+    assert_true(mcp_session_output(w->session).size < 2 * 1024 * 1024);
+    assert_true(mcp_session_oddities(w->session)->dropped > 0);
     end(w);
 }
 
 static void batches_are_read_in_the_one_revision_that_has_them(void **state)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_LEGACY});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_LEGACY});
     const char *const batch = "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},"
                               "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}]";
 
@@ -249,7 +252,7 @@ static void batches_are_read_in_the_one_revision_that_has_them(void **state)
     w = legacy_world();
     line(w, batch);
     expect_output(w, "");
-    assert_int_equal(session_oddities(w->session)->noise, 1);
+    assert_int_equal(mcp_session_oddities(w->session)->noise, 1);
     end(w);
 }
 
@@ -261,12 +264,12 @@ static void batches_are_read_in_the_one_revision_that_has_them(void **state)
 static void a_log_message_is_the_only_open_calls_and_otherwise_nobodys(void **state)
 {
     struct world *w = legacy_world();
-    struct session_plan plan = plan_of("\"x\"");
+    struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
     struct asked b;
 
     (void)state;
-    plan.log_level = session_log_level(FB_TEXT("warning"));
+    plan.log_level = mcp_session_log_level(FB_TEXT("warning"));
     ask(w, &a, &plan);
     line(w, LOG("info"));
     line(w, LOG("error"));
@@ -281,19 +284,19 @@ static void a_log_message_is_the_only_open_calls_and_otherwise_nobodys(void **st
 static void a_legacy_server_is_told_the_most_talkative_level_that_anyone_wants(void **state)
 {
     struct world *w = legacy_world();
-    struct session_plan plan = plan_of("\"x\"");
+    struct mcp_session_plan plan = plan_of("\"x\"");
     struct asked a;
     struct asked b;
 
     (void)state;
-    plan.log_level = session_log_level(FB_TEXT("info"));
+    plan.log_level = mcp_session_log_level(FB_TEXT("info"));
     ask(w, &a, &plan);
     expect_output(w,
                   "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"logging/setLevel\",\"params\":{"
                   "\"level\":\"info\"}}\n{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/call\","
                   "\"params\":{\"name\":\"x\"}}\n");
     line(w, "{\"id\":2,\"result\":{}}");
-    plan.log_level = session_log_level(FB_TEXT("error"));
+    plan.log_level = mcp_session_log_level(FB_TEXT("error"));
     ask(w, &b, &plan);
     expect_output(w, "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"tools/call\","
                      "\"params\":{\"name\":\"x\"}}\n");
@@ -313,14 +316,14 @@ static void a_storm_of_change_notices_is_told_once_and_not_put_off_for_ever(void
 
     (void)state;
     line_at(w, now, notice);
-    assert_int_equal(session_due_ms(w->session), 10250);
-    session_tick(w->session, 10249);
+    assert_int_equal(mcp_session_due_ms(w->session), 10250);
+    mcp_session_tick(w->session, 10249);
     expect_told(w, "");
-    session_tick(w->session, 10250);
+    mcp_session_tick(w->session, 10250);
     expect_told(w, "tools!");
     for (now = 20000; now < 30000; now += 10) {
         line_at(w, now, notice);
-        session_tick(w->session, now);
+        mcp_session_tick(w->session, now);
     }
     /* 10 s of storm: every 8 debounce periods */
     expect_told(w, "tools! tools! tools! tools!");
@@ -333,7 +336,7 @@ static void a_change_notice_for_what_the_server_does_not_have_is_ignored(void **
 
     (void)state;
     line(w, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/prompts/list_changed\"}");
-    session_tick(w->session, 100000);
+    mcp_session_tick(w->session, 100000);
     expect_told(w, "");
     end(w);
 }
@@ -362,7 +365,7 @@ static void nothing_it_may_be_sent_breaks_it(void **state)
         line(w, lines[i]);
     }
     expect_output(w, "");
-    assert_true(session_is_ready(w->session));
+    assert_true(mcp_session_is_ready(w->session));
     end(w);
 }
 

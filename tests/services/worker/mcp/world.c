@@ -20,27 +20,27 @@ static void on_ready(void *self)
     note(self, "ready");
 }
 
-static void on_failed(void *self, enum session_failure failure, const char *why)
+static void on_failed(void *self, enum mcp_session_failure failure, const char *why)
 {
     static const char *const words[] = {
-        [SESSION_REFUSED] = "refused",
-        [SESSION_SILENT] = "silent",
-        [SESSION_OUT_OF_MEMORY] = "memory",
+        [MCP_SESSION_REFUSED] = "refused",
+        [MCP_SESSION_SILENT] = "silent",
+        [MCP_SESSION_OUT_OF_MEMORY] = "memory",
     };
 
     assert_true(strlen(why) > 0);
     note(self, words[failure]);
 }
 
-static void on_changed(void *self, enum session_list list)
+static void on_changed(void *self, enum mcp_session_list list)
 {
     static const char *const words[] = {"tools!", "resources!", "templates!", "prompts!"};
 
     note(self, words[list]);
 }
 
-static void on_listed(void *self, enum session_list list, struct fb_status status,
-                      const struct session_items *items)
+static void on_listed(void *self, enum mcp_session_list list, struct fb_status status,
+                      const struct mcp_session_items *items)
 {
     struct world *w = self;
 
@@ -56,7 +56,7 @@ static void on_listed(void *self, enum session_list list, struct fb_status statu
     }
     if (w->relist) {
         w->relist = false;
-        session_list(w->session, list, 0);
+        mcp_session_list(w->session, list, 0);
     }
 }
 
@@ -68,7 +68,7 @@ static void on_log(void *self, struct fb_text params)
     fb_buffer_text(&w->told, params);
 }
 
-static const struct session_events world_events = {
+static const struct mcp_session_events world_events = {
     .on_ready = on_ready,
     .on_failed = on_failed,
     .on_changed = on_changed,
@@ -77,21 +77,21 @@ static const struct session_events world_events = {
 };
 
 /* The session's owner pointer is fixed at creation, so worlds live on the heap. */
-struct world *world_with(struct session_config config)
+struct world *world_with(struct mcp_session_config config)
 {
     struct world *w = calloc(1, sizeof(*w));
 
     assert_non_null(w);
     config.version = "1";
-    w->session = session_create(&config, &world_events, w);
+    w->session = mcp_session_create(&config, &world_events, w);
     assert_non_null(w->session);
-    session_start(w->session, 0);
+    mcp_session_start(w->session, 0);
     return w;
 }
 
 void end(struct world *w)
 {
-    session_destroy(w->session);
+    mcp_session_destroy(w->session);
     fb_buffer_finish(&w->told);
     free(w);
 }
@@ -109,23 +109,23 @@ void expect_told(struct world *w, const char *wanted)
 
 void expect_output(struct world *w, const char *wanted)
 {
-    const struct fb_text out = session_output(w->session);
+    const struct fb_text out = mcp_session_output(w->session);
 
     if (!fb_text_is(out, wanted)) {
         print_error("put:    %.*s\nwanted: %s\n", (int)out.size, out.data, wanted);
     }
     assert_true(fb_text_is(out, wanted));
-    session_written(w->session, out.size);
+    mcp_session_written(w->session, out.size);
 }
 
 void drop_output(struct world *w)
 {
-    session_written(w->session, session_output(w->session).size);
+    mcp_session_written(w->session, mcp_session_output(w->session).size);
 }
 
 void line_at(struct world *w, int64_t now_ms, const char *text)
 {
-    session_line(w->session, fb_text_of(text), now_ms);
+    mcp_session_line(w->session, fb_text_of(text), now_ms);
 }
 
 void line(struct world *w, const char *text)
@@ -135,7 +135,7 @@ void line(struct world *w, const char *text)
 
 struct world *legacy_world(void)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_LEGACY});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_LEGACY});
 
     drop_output(w);
     line(w, SHAKEN("1", "2025-11-25", "{\"tools\":{\"listChanged\":true},\"logging\":{}}"));
@@ -146,7 +146,7 @@ struct world *legacy_world(void)
 
 struct world *modern_world(void)
 {
-    struct world *w = world_with((struct session_config){.era = ERA_UNKNOWN});
+    struct world *w = world_with((struct mcp_session_config){.era = ERA_UNKNOWN});
 
     drop_output(w);
     line(w, DISCOVERED("{\"tools\":{}}"));
@@ -157,7 +157,7 @@ struct world *modern_world(void)
 
 /* --- requests --- */
 
-static void asked_note(struct session_request *request, const char *word, struct fb_text text)
+static void asked_note(struct mcp_session_request *request, const char *word, struct fb_text text)
 {
     struct asked *a = (struct asked *)(void *)request;
 
@@ -166,36 +166,38 @@ static void asked_note(struct session_request *request, const char *word, struct
     fb_buffer_string(&a->told, ";");
 }
 
-static void asked_progress(struct session_request *request, struct fb_text params)
+static void asked_progress(struct mcp_session_request *request, struct fb_text params)
 {
     asked_note(request, "progress", params);
 }
 
-static void asked_log(struct session_request *request, struct fb_text params)
+static void asked_log(struct mcp_session_request *request, struct fb_text params)
 {
     asked_note(request, "log", params);
 }
 
-static void asked_answer(struct session_request *request, const struct session_answer *answer)
+static void asked_answer(struct mcp_session_request *request,
+                         const struct mcp_session_answer *answer)
 {
     static const char *const words[] = {
-        [SESSION_RESULT] = "result",   [SESSION_INPUT] = "input",   [SESSION_ERROR] = "error",
-        [SESSION_GARBLED] = "garbled", [SESSION_UNSENT] = "unsent", [SESSION_LOST] = "lost",
+        [MCP_SESSION_RESULT] = "result", [MCP_SESSION_INPUT] = "input",
+        [MCP_SESSION_ERROR] = "error",   [MCP_SESSION_GARBLED] = "garbled",
+        [MCP_SESSION_UNSENT] = "unsent", [MCP_SESSION_LOST] = "lost",
     };
 
     asked_note(request, words[answer->end], answer->body);
 }
 
-static const struct session_request_events asked_events = {
+static const struct mcp_session_request_events asked_events = {
     .on_progress = asked_progress,
     .on_log = asked_log,
     .on_answer = asked_answer,
 };
 
-void ask(struct world *w, struct asked *a, const struct session_plan *plan)
+void ask(struct world *w, struct asked *a, const struct mcp_session_plan *plan)
 {
     *a = (struct asked){.told.limit_bytes = 0};
-    assert_true(fb_is_ok(session_request(w->session, &a->request, &asked_events, plan)));
+    assert_true(fb_is_ok(mcp_session_request(w->session, &a->request, &asked_events, plan)));
 }
 
 void expect_asked(struct asked *a, const char *wanted)
@@ -209,9 +211,9 @@ void expect_asked(struct asked *a, const char *wanted)
     fb_buffer_finish(&a->told);
 }
 
-struct session_plan plan_of(const char *name)
+struct mcp_session_plan plan_of(const char *name)
 {
-    return (struct session_plan){
+    return (struct mcp_session_plan){
         .method = "tools/call",
         .name = fb_text_of(name),
         .log_level = -1,

@@ -15,13 +15,13 @@
 
 /* What a session told its owner, in short words one after the other. */
 struct world {
-    struct session *session;
+    struct mcp_session *session;
     struct fb_buffer told;
     bool relist; /* ask for the list again from within on_listed */
 };
 
 /* The session has started: its first message is in the output. */
-struct world *world_with(struct session_config config);
+struct world *world_with(struct mcp_session_config config);
 
 /* Ready, with tools whose changes are announced and with logs. */
 struct world *legacy_world(void);
@@ -69,14 +69,14 @@ void line_at(struct world *w, int64_t now_ms, const char *text);
 
 /* A request, and what its owner was told: a word, its JSON and a semicolon each time. */
 struct asked {
-    struct session_request request;
+    struct mcp_session_request request;
     struct fb_buffer told;
 };
 
 /* A call of the tool; `name` is a JSON string. */
-struct session_plan plan_of(const char *name);
+struct mcp_session_plan plan_of(const char *name);
 
-void ask(struct world *w, struct asked *a, const struct session_plan *plan);
+void ask(struct world *w, struct asked *a, const struct mcp_session_plan *plan);
 
 /* That just this was told; the last that is asked of it. */
 void expect_asked(struct asked *a, const char *wanted);

@@ -90,7 +90,7 @@ static const struct pool_call_events call_events = {
 };
 
 static void call_with(struct world *w, struct told *t, size_t server,
-                      const struct session_plan *say, bool repeatable)
+                      const struct mcp_session_plan *say, bool repeatable)
 {
     *t = (struct told){.text.limit_bytes = 0};
     fb_arena_init(&t->arena, 0);
@@ -104,9 +104,9 @@ static void call_with(struct world *w, struct told *t, size_t server,
     pool_call_start(w->pool, &t->call, &t->plan, &call_events);
 }
 
-static struct session_plan say(const char *name)
+static struct mcp_session_plan say(const char *name)
 {
-    return (struct session_plan){
+    return (struct mcp_session_plan){
         .method = "tools/call",
         .name = fb_text_of(name),
         .arguments = FB_TEXT("{\"a\":1.50}"),
@@ -116,7 +116,7 @@ static struct session_plan say(const char *name)
 
 static void call(struct world *w, struct told *t, size_t server, const char *name)
 {
-    const struct session_plan plan = say(name);
+    const struct mcp_session_plan plan = say(name);
 
     call_with(w, t, server, &plan, false);
 }
@@ -134,8 +134,8 @@ static void forget(struct told *t)
 
 /* --- the world --- */
 
-static void on_tools(void *self, size_t server, const struct session_items *items,
-                     const struct session_server *said)
+static void on_tools(void *self, size_t server, const struct mcp_session_items *items,
+                     const struct mcp_session_server *said)
 {
     struct world *w = self;
 
@@ -494,7 +494,7 @@ static void each_of_500_calls_gets_its_own_answer(void **state)
     assert_non_null(all);
     assert_non_null(arguments);
     for (size_t i = 0; i < COUNT; i++) {
-        struct session_plan plan = say("\"echo\"");
+        struct mcp_session_plan plan = say("\"echo\"");
 
         snprintf(arguments[i], sizeof(arguments[i]), "{\"n\":\"%zu!\"}", i);
         plan.arguments = fb_text_of(arguments[i]);
@@ -530,7 +530,7 @@ static void wrong_and_doubled_answers_reach_nobody(void **state)
 static void progress_and_errors_come_through(void **state)
 {
     struct world *w = world_with("");
-    struct session_plan plan = say("\"progress\"");
+    struct mcp_session_plan plan = say("\"progress\"");
     struct told t;
 
     (void)state;
@@ -653,8 +653,8 @@ static void a_call_lost_in_a_crash_says_that_it_may_have_run_and_the_server_is_r
 static void a_call_that_may_run_twice_is_repeated_once_after_a_crash(void **state)
 {
     struct world *w = world_with("");
-    const struct session_plan once = say("\"crash.once\"");
-    const struct session_plan always = say("\"crash\"");
+    const struct mcp_session_plan once = say("\"crash.once\"");
+    const struct mcp_session_plan always = say("\"crash\"");
     struct told t;
 
     (void)state;
@@ -677,7 +677,7 @@ static void what_a_deaf_server_never_read_waits_within_bounds(void **state)
     struct world *w = world_with("--deaf");
     struct told *all = calloc(COUNT, sizeof(*all));
     char *big = malloc(100001);
-    struct session_plan plan = say("\"echo\"");
+    struct mcp_session_plan plan = say("\"echo\"");
 
     (void)state;
     assert_non_null(all);
@@ -725,11 +725,11 @@ static void a_storm_of_change_notices_reads_the_tools_few_times(void **state)
 static void a_log_message_comes_with_the_call_that_wants_it(void **state)
 {
     struct world *w = world_with("");
-    struct session_plan plan = say("\"log\"");
+    struct mcp_session_plan plan = say("\"log\"");
     struct told t;
 
     (void)state;
-    plan.log_level = session_log_level(FB_TEXT("info"));
+    plan.log_level = mcp_session_log_level(FB_TEXT("info"));
     call_with(w, &t, 0, &plan, false);
     wait_for(w, &t);
     assert_true(holds(&t, "{\"level\":\"warning\",\"data\":\"beware\"}"));
