@@ -1,5 +1,6 @@
 #include "services/worker/sessions/held.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,9 +134,21 @@ struct keeper_held *held_create(struct keeper *k, const char *store_id,
 
 /* --- a session --- */
 
+const char *held_told_as(const struct keeper_held *held, char *out)
+{
+    const char *id = store_id_session(held->store_id);
+
+    if (held->scope[0] == '\0') {
+        return id;
+    }
+    snprintf(out, HELD_NAME_BYTES, "%s/%s", held->scope, id);
+    return out;
+}
+
 void held_tell(struct keeper_held *held, bool is_held)
 {
     const struct keeper *k = held->keeper;
+    char name[HELD_NAME_BYTES];
 
     if (held->told == is_held) {
         return;
@@ -143,7 +156,7 @@ void held_tell(struct keeper_held *held, bool is_held)
     held->told = is_held;
     keeper_count(held->keeper, KEEPER_METRIC_SESSIONS, is_held ? 1 : -1);
     if (k->config.events != NULL) {
-        k->config.events->on_held(k->config.self, store_id_session(held->store_id), is_held);
+        k->config.events->on_held(k->config.self, held_told_as(held, name), is_held);
     }
 }
 

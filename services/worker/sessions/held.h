@@ -31,6 +31,7 @@ enum {
     RETRY_FIRST_MS = 25,
     RETRY_MOST_MS = 1000,
     HELD_BUCKETS = 4096,
+    HELD_NAME_BYTES = 128 + 1 + 128 + 1, /* scope, slash, id */
     WORKER_ID_BYTES = 64,
     OWNER_BYTES = WORKER_ID_BYTES + 1 + 20 + 1, /* worker id, colon, start */
 };
@@ -188,6 +189,9 @@ void held_look(struct keeper_held *held);
 
 /* It is to be released when it is quiet. */
 void held_leave(struct keeper_held *held);
+
+/* What routers know it by: `out`, of HELD_NAME_BYTES, or what lives as long as it. */
+const char *held_told_as(const struct keeper_held *held, char *out);
 
 /* It is held from now on, or no longer; whoever wants to know is told. */
 void held_tell(struct keeper_held *held, bool is_held);

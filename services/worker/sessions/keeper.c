@@ -42,9 +42,11 @@ struct fb_channel *keeper_channel(const struct keeper *k)
 
 void keeper_each_held(const struct keeper *k, void (*fn)(void *arg, const char *session), void *arg)
 {
+    char name[HELD_NAME_BYTES];
+
     for (const struct keeper_held *held = k->newest; held != NULL; held = held->older) {
         if (held->told) {
-            fn(arg, store_id_session(held->store_id));
+            fn(arg, held_told_as(held, name));
         }
     }
 }

@@ -94,7 +94,7 @@ enum keeper_metric {
 /* --- the keeper --- */
 
 struct keeper_events {
-    /* A session (its own id, without scope) is held from now on, or no longer: for joins. */
+    /* A session (its id, in a scope `<scope>/` and its id) is held from now on, or no longer: for joins. */
     void (*on_held)(void *self, const char *session, bool held);
 };
 
@@ -135,7 +135,7 @@ void keeper_drain(struct keeper *keeper, int64_t deadline_ms, void (*done)(void 
 /* Calls that are left end with CANCELLED before it returns. NULL is fine. */
 void keeper_destroy(struct keeper *keeper);
 
-/* Tells the on_held of `fn` all that is held, by their own ids: for a router that joins. */
+/* Tells the on_held of `fn` all that is held, named as in on_held: for a router that joins. */
 void keeper_each_held(const struct keeper *keeper, void (*fn)(void *arg, const char *session),
                       void *arg);
 
