@@ -15,12 +15,14 @@
 #include "runtime/rpc/message.h"
 #include "runtime/trace/trace.h"
 #include "services/worker/pool/resident.h"
+#include "services/worker/told_sessions.h"
 
 enum {
     ADDRESS_BYTES = 128,
     ADDRESSES_MOST = 8,
-    LINKS_MOST = 64,    /* routers joined at once */
-    RESOLVE_MS = 30000, /* names are resolved anew */
+    LINKS_MOST = 64,       /* routers joined at once */
+    SESSIONS_MOST = 10000, /* as registry.proto has it */
+    RESOLVE_MS = 30000,    /* names are resolved anew */
     RESOLVE_FAILED_MS = 2000,
     REJOIN_MS = 200,   /* and up to as much again by chance */
     REFUSED_MS = 5000, /* the same after a refusal that will not mend soon */
@@ -60,7 +62,8 @@ struct link {
     bool told_away;   /* the log knows that it cannot be joined */
     int64_t interval_ms;
     uint64_t pong;
-    struct told *told;     /* by server */
+    struct told *told; /* by server */
+    struct told_sessions sessions;
     struct fb_timer timer; /* next heartbeat, or next try */
     struct link *next;
 };
@@ -213,6 +216,72 @@ static Flowbalancer__V1__WorkerHeartbeat *heartbeat_of(struct link *link, struct
     return beat;
 }
 
+/* --- sessions --- */
+
+/* All that are held, for a router that knows nothing yet. */
+struct held_list {
+    struct fb_arena *arena;
+    char **names;
+    size_t count;
+    size_t room;
+};
+
+static void list_session(void *arg, const char *session)
+{
+    struct held_list *list = arg;
+    char *name = fb_arena_copy(list->arena, session, strlen(session));
+
+    if (list->count == list->room) {
+        char **names = fb_arena_zalloc(list->arena, 2 * list->room + 64, sizeof(*names));
+
+        if (names == NULL) {
+            return;
+        }
+        if (list->count > 0) {
+            memcpy(names, list->names, list->count * sizeof(*names));
+        }
+        list->names = names;
+        list->room = 2 * list->room + 64;
+    }
+    if (name != NULL && list->count < SESSIONS_MOST) {
+        list->names[list->count++] = name;
+    }
+}
+
+static void add_all_sessions(struct link *link, struct fb_arena *arena,
+                             Flowbalancer__V1__WorkerHeartbeat *beat)
+{
+    const struct joins_config *config = &link->joins->config;
+    struct held_list list = {.arena = arena};
+
+    config->each_session(config->self, list_session, &list);
+    beat->sessions_added = list.names;
+    beat->n_sessions_added = list.count;
+    told_sessions_clear(&link->sessions);
+}
+
+/* What has changed; it stays in `link->sessions` until the beat is sent. */
+static void add_new_sessions(struct link *link, struct fb_arena *arena,
+                             Flowbalancer__V1__WorkerHeartbeat *beat)
+{
+    const struct told_sessions *told = &link->sessions;
+
+    beat->sessions_added = fb_arena_zalloc(arena, told->count + 1, sizeof(char *));
+    beat->sessions_removed = fb_arena_zalloc(arena, told->count + 1, sizeof(char *));
+    if (beat->sessions_added == NULL || beat->sessions_removed == NULL) {
+        return; /* told with the next one */
+    }
+    for (size_t i = 0; i < told->count; i++) {
+        if (told->items[i].held) {
+            beat->sessions_added[beat->n_sessions_added++] = told->items[i].name;
+        } else {
+            beat->sessions_removed[beat->n_sessions_removed++] = told->items[i].name;
+        }
+    }
+}
+
+/* --- greetings --- */
+
 /*
  * Who listens on all addresses is reached at the one from which we reach the router: that of the
  * interface between us. False when the system knows no way there.
@@ -274,6 +343,7 @@ static void send_hello(struct link *link)
     hello.servers = fb_arena_zalloc(&arena, count + 1, sizeof(*hello.servers));
     hello.state = heartbeat_of(link, &arena);
     if (offers != NULL && hello.servers != NULL && hello.state != NULL) {
+        add_all_sessions(link, &arena, hello.state);
         for (size_t i = 0; i < count; i++) {
             if (pool_report(config->service->pool, i).state == POOL_UNABLE) {
                 continue;
@@ -314,7 +384,9 @@ static void send_heartbeat(struct link *link)
     request.message_case = FLOWBALANCER__V1__JOIN_REQUEST__MESSAGE_HEARTBEAT;
     request.heartbeat = heartbeat_of(link, &arena);
     if (request.heartbeat != NULL) {
+        add_new_sessions(link, &arena, request.heartbeat);
         (void)fb_client_call_send(link->call, &request.base);
+        told_sessions_clear(&link->sessions);
     }
     fb_arena_finish(&arena);
 }
@@ -449,6 +521,7 @@ static void free_link(struct link *link)
     }
     fb_channel_watch(link->channel, NULL, NULL);
     fb_channel_destroy(link->channel);
+    told_sessions_finish(&link->sessions);
     free(link->told);
     free(link);
 }
@@ -660,6 +733,23 @@ void joins_touch(struct joins *joins)
         return;
     }
     for (struct link *link = joins->links; link != NULL; link = link->next) {
+        beat_by(link, now_of(joins) + TOUCH_MS);
+    }
+}
+
+void joins_session(struct joins *joins, const char *session, bool held)
+{
+    if (joins == NULL) {
+        return;
+    }
+    for (struct link *link = joins->links; link != NULL; link = link->next) {
+        if (link->call == NULL) {
+            continue; /* the hello will tell all */
+        }
+        if (!told_sessions_add(&link->sessions, session, held)) {
+            send_heartbeat(link);
+            (void)told_sessions_add(&link->sessions, session, held);
+        }
         beat_by(link, now_of(joins) + TOUCH_MS);
     }
 }

@@ -10,6 +10,7 @@
  * thread.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/config/option.h"
@@ -39,6 +40,8 @@ struct joins_config {
     int64_t start_unix_ms;
     const struct joins_server *servers;
     const struct mcp_service *service; /* and its pool: how busy, what runs */
+    /* Tells `fn` all sessions that are held. */
+    void (*each_session)(void *self, void (*fn)(void *arg, const char *session), void *arg);
     /* A router wants the worker drained; 0: without a deadline. */
     void (*on_drain)(void *self, const char *reason, int64_t deadline_ms);
     void *self;
@@ -50,6 +53,9 @@ void joins_destroy(struct joins *joins); /* NULL is fine */
 
 /* Something that is reported has changed: told soon. */
 void joins_touch(struct joins *joins);
+
+/* A session is held from now on, or no longer: told soon. */
+void joins_session(struct joins *joins, const char *session, bool held);
 
 /* From now on routers are told that no new calls are wanted. */
 void joins_drain(struct joins *joins);

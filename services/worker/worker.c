@@ -15,9 +15,16 @@
 #include "runtime/loop/descendants.h"
 #include "runtime/rpc/h2/h2.h"
 #include "services/worker/configured.h"
+#include "services/worker/flow_service/flow_service.h"
 #include "services/worker/mcp_service.h"
+#include "services/worker/sessions/keeper.h"
 
-enum { ADDRESSES_MOST = 8, ID_BYTES = 64, STORE_MESSAGE_BYTES = 20 << 20 };
+enum {
+    ADDRESSES_MOST = 8,
+    ID_BYTES = 64,
+    STORE_MESSAGE_BYTES = 20 << 20,
+    SESSIONS_DRAIN_MS = 5000
+};
 
 const char *const worker_tiers[] = {"hot", "warm", "cold", NULL};
 
@@ -38,6 +45,7 @@ const struct fb_metric worker_metrics[] = {
     [WORKER_INSTANCES] = {"flowbalancer_worker_instances", FB_GAUGE,
                           .help = "Servers that run and take calls."},
     [WORKER_TOOLS] = {"flowbalancer_worker_tools", FB_GAUGE, .help = "Tools in the catalogue."},
+    [WORKER_SESSIONS] = KEEPER_METRIC_ROWS,
     {.name = NULL},
 };
 
@@ -56,6 +64,11 @@ struct worker {
     struct kept *kept;
     struct joins *joins;
     struct mcp_service service;
+    struct keeper *keeper; /* NULL: there is no store */
+    struct flow_service flow;
+    bool keeper_drains;
+    bool keeper_drained;
+    bool pool_stopped;
     struct fb_timer drain_limit;
 };
 
@@ -85,8 +98,8 @@ static void put_tools(struct worker *w, size_t server, const struct fb_text *ite
     mcp_service_catalogue_changed(&w->service);
 }
 
-static void on_pool_tools(void *self, size_t server, const struct session_items *items,
-                          const struct session_server *said)
+static void on_pool_tools(void *self, size_t server, const struct mcp_session_items *items,
+                          const struct mcp_session_server *said)
 {
     struct worker *w = self;
 
@@ -143,6 +156,49 @@ static void on_drain_limit(struct fb_timer *timer)
     mcp_service_cancel(&w->service);
 }
 
+static void on_held(void *self, const char *session, bool held)
+{
+    joins_session(((const struct worker *)self)->joins, session, held);
+}
+
+static const struct keeper_events session_events = {.on_held = on_held};
+
+static void each_session(void *self, void (*fn)(void *arg, const char *session), void *arg)
+{
+    const struct worker *w = self;
+
+    if (w->keeper != NULL) {
+        keeper_each_held(w->keeper, fn, arg);
+    }
+}
+
+static void look_stopped(struct worker *w)
+{
+    if (w->pool_stopped && (w->keeper == NULL || w->keeper_drained)) {
+        fb_host_stopped(w->host);
+    }
+}
+
+static void on_keeper_drained(void *arg)
+{
+    struct worker *w = arg;
+
+    w->keeper_drained = true;
+    look_stopped(w);
+}
+
+/* Sessions go to other workers; whoever waits in them is told to ask there. */
+static void drain_sessions(struct worker *w)
+{
+    if (w->keeper == NULL || w->keeper_drains) {
+        return;
+    }
+    w->keeper_drains = true;
+    flow_service_drain(&w->flow);
+    keeper_drain(w->keeper, fb_loop_now_ms(fb_host_loop(w->host)) + SESSIONS_DRAIN_MS,
+                 on_keeper_drained, w);
+}
+
 static void on_join_drain(void *self, const char *reason, int64_t deadline_ms)
 {
     struct worker *w = self;
@@ -154,6 +210,7 @@ static void on_join_drain(void *self, const char *reason, int64_t deadline_ms)
         fb_timer_set(loop, &w->drain_limit, fb_loop_now_ms(loop) + deadline_ms, on_drain_limit);
     }
     joins_drain(w->joins);
+    drain_sessions(w);
 }
 
 /* --- begin --- */
@@ -206,6 +263,28 @@ static struct fb_status find_guard(struct worker *w)
                    "flow-guard is not beside this program; name it with --guard");
 }
 
+/* A channel of its own: large appends stand before nothing else. */
+static struct fb_status open_sessions(struct worker *w, const struct fb_channel_config *store)
+{
+    const struct keeper_config config = {
+        .loop = fb_host_loop(w->host),
+        .worker_id = w->id,
+        .start_unix_ms = w->start_unix_ms,
+        .metrics = fb_host_metrics(w->host),
+        .first_metric = WORKER_SESSIONS,
+        .events = &session_events,
+        .self = w,
+    };
+    struct fb_channel *channel = NULL;
+    struct fb_status status = fb_channel_create(fb_host_loop(w->host), &fb_h2, store, &channel);
+
+    if (!fb_is_ok(status)) {
+        return status;
+    }
+    w->keeper = keeper_create(&config, channel);
+    return w->keeper == NULL ? fb_fail(FB_RESOURCE_EXHAUSTED, "no memory for sessions") : fb_ok;
+}
+
 static struct fb_status open_store(struct worker *w)
 {
     const struct fb_tls_config *tls = fb_host_client_tls(w->host);
@@ -222,7 +301,11 @@ static struct fb_status open_store(struct worker *w)
     if (w->config->store != NULL) {
         status = fb_channel_create(fb_host_loop(w->host), &fb_h2, &config, &channel);
     } else {
-        fb_log(FB_WARN, "there is no store; the catalogue is in memory only");
+        fb_log(FB_WARN,
+               "there is no store: the catalogue is in memory only, and no session is held");
+    }
+    if (fb_is_ok(status) && w->config->store != NULL) {
+        status = open_sessions(w, &config);
     }
     if (!fb_is_ok(status)) {
         return status;
@@ -293,7 +376,9 @@ struct fb_status worker_create(const struct worker_config *config, struct fb_hos
         status = open_store(w);
     }
     if (fb_is_ok(status)) {
+        w->flow = (struct flow_service){.loop = fb_host_loop(host), .keeper = w->keeper};
         fb_host_serve(host, &mcp_service_rpc, &w->service);
+        fb_host_serve(host, &flow_service_rpc, &w->flow);
     }
     return status;
 }
@@ -331,6 +416,7 @@ void worker_listening(struct worker *w)
         .start_unix_ms = w->start_unix_ms,
         .servers = w->configured.joins,
         .service = &w->service,
+        .each_session = each_session,
         .on_drain = on_join_drain,
         .self = w,
     };
@@ -364,19 +450,22 @@ void worker_drain(struct worker *w)
 {
     joins_drain(w->joins);
     mcp_service_drain(&w->service);
+    drain_sessions(w);
 }
 
 static void on_pool_stopped(void *arg)
 {
     struct worker *w = arg;
 
-    fb_host_stopped(w->host);
+    w->pool_stopped = true;
+    look_stopped(w);
 }
 
 void worker_stop(struct worker *w)
 {
     joins_destroy(w->joins);
     w->joins = NULL;
+    drain_sessions(w);
     pool_stop(w->pool, on_pool_stopped, w);
 }
 
@@ -388,6 +477,9 @@ void worker_destroy(struct worker *w)
     fb_timer_clear(&w->drain_limit);
     fb_timer_clear(&w->service.announce);
     joins_destroy(w->joins);
+    w->joins = NULL;
+    flow_service_drain(&w->flow);
+    keeper_destroy(w->keeper);
     kept_destroy(w->kept);
     pool_destroy(w->pool);
     catalogue_destroy(w->catalogue);

@@ -1,5 +1,6 @@
 #include "services/worker/flow_service/search.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { PEEKED_MOST = 4096, FIELDS = 6, COUNTED_MOST = 3 };
@@ -188,6 +189,7 @@ static struct search_place scheduled(const struct view *view, const uint32_t *pe
     const struct task *task = &view->session->tasks[number];
     struct search_place place = {.first = classes[task->state], .task = number};
 
+    assert(peeked != NULL);
     if (peeked[number] != 0) {
         place.first = 0;
         place.second = peeked[number];

@@ -48,6 +48,6 @@ struct fb_status search_run(const struct view *view, const struct search *search
 size_t search_behind(const struct search_result *result, const struct search_place *place);
 
 /* Where the words occur in a task that matches; "" without words; NULL: the arena is exhausted. */
-char *search_snippet(const struct view *view, const struct search *search, uint32_t task);
+char *search_snippet(const struct view *view, const struct search *search, uint32_t number);
 
 #endif

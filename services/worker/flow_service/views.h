@@ -31,19 +31,19 @@ struct view {
 struct view view_of(const struct decision *decision);
 
 /* A line, or all there is to say. */
-Flowbalancer__V1__FlowTask *view_task(const struct view *view, uint32_t task, bool full);
+Flowbalancer__V1__FlowTask *view_task(const struct view *view, uint32_t number, bool full);
 
 /* `count` lines, as a repeated field has them. */
 Flowbalancer__V1__FlowTask **view_tasks(const struct view *view, const uint32_t *tasks,
                                         size_t count);
 
 /* A task that somebody holds, with what it needs to begin. */
-Flowbalancer__V1__FlowClaim *view_claim(const struct view *view, uint32_t task, bool held);
+Flowbalancer__V1__FlowClaim *view_claim(const struct view *view, uint32_t number, bool held);
 
 /* How the session goes; `id` is what it is known by. */
 Flowbalancer__V1__FlowSessionLine *view_line(const struct view *view, const char *id);
 
-Flowbalancer__V1__FlowAgent *view_agent(const struct view *view, uint32_t agent);
+Flowbalancer__V1__FlowAgent *view_agent(const struct view *view, uint32_t number);
 
 /*
  * The tasks that the agent would be given, in that order; it need not be known yet. Returns how many there
