@@ -5,12 +5,19 @@
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <zdict.h>
 #include <zstd.h>
 
 enum {
     CODEC_LEVEL = 1,
     CODEC_LEAST_BYTES = 256,
-    CODEC_KEEP_BYTES = 1 << 20, /* a larger buffer is given back after its use */
+    CODEC_LEAST_SMALL_BYTES = 32, /* with a dictionary */
+    CODEC_KEEP_BYTES = 1 << 20,   /* a larger buffer is given back after its use */
+};
+
+struct dictionary {
+    uint32_t number;
+    ZSTD_DDict *decompressing;
 };
 
 struct codec {
@@ -18,6 +25,10 @@ struct codec {
     ZSTD_DCtx *decompressor;
     uint8_t *buffer;
     size_t room;
+
+    struct dictionary dictionaries[CODEC_DICTIONARIES]; /* the last learned at the end */
+    size_t dictionary_count;
+    ZSTD_CCtx *small; /* set up for the last; NULL while there is none */
 };
 
 struct codec *codec_create(void)
@@ -43,6 +54,10 @@ void codec_destroy(struct codec *codec)
     }
     ZSTD_freeCCtx(codec->compressor);
     ZSTD_freeDCtx(codec->decompressor);
+    ZSTD_freeCCtx(codec->small);
+    for (size_t i = 0; i < codec->dictionary_count; i++) {
+        ZSTD_freeDDict(codec->dictionaries[i].decompressing);
+    }
     free(codec->buffer);
     free(codec);
 }
@@ -87,6 +102,106 @@ struct codec_body codec_pack(struct codec *codec, struct engine_bytes raw,
     return body;
 }
 
+struct codec_body codec_pack_small(struct codec *codec, struct engine_bytes raw,
+                                   struct engine_bytes label)
+{
+    struct codec_body body = {.kind = CODEC_ZSTD_DICTIONARY, .raw_bytes = raw.size};
+    uint8_t *out;
+    size_t size;
+
+    if (codec->small == NULL || raw.size < CODEC_LEAST_SMALL_BYTES ||
+        raw.size > CODEC_SMALL_BYTES) {
+        return codec_pack(codec, raw, label);
+    }
+    out = codec_room(codec, ZSTD_compressBound(raw.size));
+    if (out == NULL) {
+        return codec_pack(codec, raw, label);
+    }
+    size = ZSTD_compress2(codec->small, out, codec->room, raw.data, raw.size);
+    if (ZSTD_isError(size) || size > raw.size - raw.size / 8) {
+        return codec_pack(codec, raw, label);
+    }
+    codec_digest(raw, label, body.digest);
+    body.dictionary = codec->dictionaries[codec->dictionary_count - 1].number;
+    body.stored = (struct engine_bytes){out, size};
+    return body;
+}
+
+size_t codec_train(struct engine_bytes samples, const size_t *sizes, size_t count,
+                   uint8_t out[CODEC_DICTIONARY_BYTES])
+{
+    size_t size =
+        ZDICT_trainFromBuffer(out, CODEC_DICTIONARY_BYTES, samples.data, sizes, (unsigned)count);
+
+    return ZDICT_isError(size) ? 0 : size;
+}
+
+/* Which dictionary it was is stored beside the body and its size too, so frames need not say so. */
+static ZSTD_CCtx *small_create(struct engine_bytes dictionary)
+{
+    ZSTD_CCtx *small = ZSTD_createCCtx();
+
+    if (small == NULL ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(small, ZSTD_c_compressionLevel, CODEC_LEVEL)) ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(small, ZSTD_c_contentSizeFlag, 0)) ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(small, ZSTD_c_dictIDFlag, 0)) ||
+        ZSTD_isError(ZSTD_CCtx_loadDictionary(small, dictionary.data, dictionary.size))) {
+        ZSTD_freeCCtx(small);
+        return NULL;
+    }
+    return small;
+}
+
+bool codec_learn(struct codec *codec, uint32_t number, struct engine_bytes dictionary)
+{
+    struct dictionary learned = {.number = number};
+    ZSTD_CCtx *small;
+
+    assert(number > 0);
+    if (codec->dictionary_count == CODEC_DICTIONARIES) {
+        return false;
+    }
+    small = small_create(dictionary);
+    learned.decompressing = ZSTD_createDDict(dictionary.data, dictionary.size);
+    if (small == NULL || learned.decompressing == NULL) {
+        ZSTD_freeCCtx(small);
+        ZSTD_freeDDict(learned.decompressing);
+        return false;
+    }
+    ZSTD_freeCCtx(codec->small);
+    codec->small = small;
+    codec->dictionaries[codec->dictionary_count++] = learned;
+    return true;
+}
+
+/* NULL when it is not known. */
+static const struct dictionary *dictionary_of(const struct codec *codec, uint32_t number)
+{
+    for (size_t i = codec->dictionary_count; i > 0; i--) {
+        if (number == 0 || codec->dictionaries[i - 1].number == number) {
+            return &codec->dictionaries[i - 1];
+        }
+    }
+    return NULL;
+}
+
+bool codec_knows(const struct codec *codec, uint32_t number)
+{
+    return dictionary_of(codec, number) != NULL;
+}
+
+/* The size of what came out, or anything else than was expected. */
+static size_t unpack_small(struct codec *codec, const struct codec_body *body, uint8_t *out)
+{
+    const struct dictionary *dictionary = dictionary_of(codec, body->dictionary);
+
+    return dictionary != NULL && body->dictionary != 0
+               ? ZSTD_decompress_usingDDict(codec->decompressor, out, body->raw_bytes,
+                                            body->stored.data, body->stored.size,
+                                            dictionary->decompressing)
+               : SIZE_MAX;
+}
+
 struct fb_status codec_unpack(struct codec *codec, const struct codec_body *body,
                               struct engine_bytes label, struct fb_arena *arena,
                               struct engine_bytes *raw)
@@ -112,6 +227,9 @@ struct fb_status codec_unpack(struct codec *codec, const struct codec_body *body
     case CODEC_ZSTD:
         size =
             ZSTD_decompressDCtx(codec->decompressor, out, body->raw_bytes, body->stored.data, size);
+        break;
+    case CODEC_ZSTD_DICTIONARY:
+        size = unpack_small(codec, body, out);
         break;
     default:
         return fb_fail(FB_DATA_LOSS, "a stored body has an unknown codec");

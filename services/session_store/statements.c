@@ -142,6 +142,17 @@ const char *const statements[STATEMENT_COUNT] = {
                        " AND snapshot_part.sequence = session.snapshot_sequence) AS kept"
                        " FROM session WHERE snapshot_sequence > 0 AND kept <> snapshot_bytes",
 
+    [DICTIONARY_ADD] = "INSERT INTO dictionary (" BODY_COLUMNS ") VALUES ($1, $2, $3, $4)",
+    [DICTIONARY_READ] = "SELECT " BODY_COLUMNS " FROM dictionary WHERE id = $1",
+    [DICTIONARY_LAST] = "SELECT COALESCE(MAX(id), 0) FROM dictionary",
+    [DICTIONARY_COUNT] = "SELECT COUNT(*) FROM (SELECT raw_bytes FROM batch"
+                         " ORDER BY session DESC, first_sequence DESC LIMIT $1)"
+                         " WHERE raw_bytes <= $2",
+    [DICTIONARY_SAMPLES] = "SELECT session.id, first_sequence, unix_ms, " BODY_COLUMNS
+                           " FROM (SELECT * FROM batch ORDER BY session DESC, first_sequence DESC"
+                           " LIMIT $1) AS late JOIN session ON session.key = late.session"
+                           " WHERE raw_bytes <= $2",
+
     [PURGE_ADD] = "INSERT INTO purge (session) VALUES ($1)",
     [PURGE_NEXT] = "SELECT session FROM purge ORDER BY session LIMIT 1",
     [PURGE_BATCHES] = "DELETE FROM batch WHERE session = $1 AND first_sequence IN"

@@ -25,12 +25,14 @@
 #include <zstd.h>
 
 #include "runtime/base/clock.h"
+#include "services/session_store/codec.h"
 
 enum {
     OUT_BYTES = 4 << 20,
     ROUNDS = 5,
     TRAINING_TASKS = 3000,
     PROSE_MOST = 4096,
+    STORE_SAMPLES = 4000,
     LINE_BYTES = 400
 };
 
@@ -47,9 +49,10 @@ struct appends {
 
 struct way {
     const char *name;
-    int gzip;          /* its level; 0: zstd */
-    int level;         /* of zstd */
-    size_t dictionary; /* bytes; 0 for none */
+    int gzip;                                   /* its level; 0: zstd */
+    int level;                                  /* of zstd */
+    size_t dictionary;                          /* bytes; 0 for none */
+    enum { RAW_ZSTD, STORE, STORE_LEARNED } by; /* the store's codec, with its digests */
 };
 
 static const struct way ways[] = {
@@ -57,8 +60,10 @@ static const struct way ways[] = {
     {"zstd -1, one by one", .level = 1},
     {"zstd -3, one by one", .level = 3},
     {"zstd -1, dictionary of 4 KiB", .level = 1, .dictionary = 4 << 10},
-    {"zstd -1, dictionary of 16 KiB", .level = 1, .dictionary = 16 << 10},
+    {"zstd -1, dictionary of 8 KiB", .level = 1, .dictionary = 8 << 10},
     {"zstd -1, dictionary of 64 KiB", .level = 1, .dictionary = 64 << 10},
+    {"flow-store, before it learned", .by = STORE},
+    {"flow-store, learned", .by = STORE_LEARNED},
 };
 
 static _Noreturn void stop(const char *what, const char *why)
@@ -95,7 +100,28 @@ struct packer {
     ZSTD_DDict *decompressing;
     z_stream deflater;
     z_stream inflater;
+    struct codec *codec;
+    struct fb_arena arena; /* of what the codec unpacks */
 };
+
+static const struct engine_bytes no_label = {NULL, 0};
+
+/* What the store would learn of these appends. */
+static void teach(struct codec *codec, const struct appends *training)
+{
+    uint8_t dictionary[CODEC_DICTIONARY_BYTES];
+    size_t count = training->count < STORE_SAMPLES ? training->count : STORE_SAMPLES;
+    size_t size = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size += training->sizes[i];
+    }
+    size = codec_train((struct engine_bytes){training->bytes, size}, training->sizes, count,
+                       dictionary);
+    if (size == 0 || !codec_learn(codec, 1, (struct engine_bytes){dictionary, size})) {
+        stop("flow-store", "cannot learn");
+    }
+}
 
 /* In place: zlib's streams may not be moved. */
 static void packer_open(struct packer *packer, const struct way *way,
@@ -103,6 +129,16 @@ static void packer_open(struct packer *packer, const struct way *way,
 {
     *packer = (struct packer){
         .way = way, .compressor = ZSTD_createCCtx(), .decompressor = ZSTD_createDCtx()};
+    fb_arena_init(&packer->arena, 0);
+    if (way->by != RAW_ZSTD) {
+        packer->codec = codec_create();
+        if (packer->codec == NULL) {
+            stop(way->name, "out of memory");
+        }
+    }
+    if (way->by == STORE_LEARNED) {
+        teach(packer->codec, training);
+    }
     if (way->dictionary > 0) {
         void *dictionary = malloc(way->dictionary);
         size_t size = ZDICT_trainFromBuffer(dictionary, way->dictionary, training->bytes,
@@ -128,14 +164,23 @@ static void packer_close(struct packer *packer)
     ZSTD_freeDCtx(packer->decompressor);
     ZSTD_freeCDict(packer->compressing);
     ZSTD_freeDDict(packer->decompressing);
+    codec_destroy(packer->codec);
+    fb_arena_finish(&packer->arena);
     if (packer->way->gzip > 0) {
         deflateEnd(&packer->deflater);
         inflateEnd(&packer->inflater);
     }
 }
 
-static size_t pack(struct packer *packer, uint8_t *data, size_t size, uint8_t *out)
+/* `body` is what the store's codec says beside the bytes. */
+static size_t pack(struct packer *packer, uint8_t *data, size_t size, uint8_t *out,
+                   struct codec_body *body)
 {
+    if (packer->codec != NULL) {
+        *body = codec_pack_small(packer->codec, (struct engine_bytes){data, size}, no_label);
+        memcpy(out, body->stored.data, body->stored.size);
+        return body->stored.size;
+    }
     if (packer->way->gzip > 0) {
         deflateReset(&packer->deflater);
         packer->deflater.next_in = data;
@@ -152,8 +197,18 @@ static size_t pack(struct packer *packer, uint8_t *data, size_t size, uint8_t *o
                                    packer->way->level);
 }
 
-static size_t unpack(struct packer *packer, uint8_t *data, size_t size, uint8_t *out)
+static size_t unpack(struct packer *packer, uint8_t *data, size_t size, uint8_t *out,
+                     struct codec_body *body)
 {
+    struct engine_bytes raw;
+
+    if (packer->codec != NULL) {
+        body->stored = (struct engine_bytes){data, size};
+        fb_arena_reset(&packer->arena);
+        return fb_is_ok(codec_unpack(packer->codec, body, no_label, &packer->arena, &raw))
+                   ? raw.size
+                   : 0;
+    }
     if (packer->way->gzip > 0) {
         inflateReset(&packer->inflater);
         packer->inflater.next_in = data;
@@ -176,11 +231,12 @@ static void measure(const char *text, const struct way *way, const struct append
     struct packer packer;
     uint8_t *packed = malloc(measured->size + measured->count * 1024);
     size_t *sizes = calloc(measured->count, sizeof(*sizes));
+    struct codec_body *bodies = calloc(measured->count, sizeof(*bodies));
     uint8_t *out = malloc(OUT_BYTES);
     int64_t least_us[2] = {INT64_MAX, INT64_MAX};
     size_t stored = 0;
 
-    if (packed == NULL || sizes == NULL || out == NULL) {
+    if (packed == NULL || sizes == NULL || bodies == NULL || out == NULL) {
         stop(way->name, "out of memory");
     }
     packer_open(&packer, way, training);
@@ -191,8 +247,9 @@ static void measure(const char *text, const struct way *way, const struct append
 
         stored = 0;
         for (size_t i = 0; i < measured->count; i++) {
-            sizes[i] = pack(&packer, from, measured->sizes[i], out);
-            if (sizes[i] == 0 || (way->gzip == 0 && ZSTD_isError(sizes[i]))) {
+            sizes[i] = pack(&packer, from, measured->sizes[i], out, &bodies[i]);
+            if (sizes[i] == 0 ||
+                (way->gzip == 0 && packer.codec == NULL && ZSTD_isError(sizes[i]))) {
                 stop(way->name, "cannot compress");
             }
             memcpy(packed + stored, out, sizes[i]);
@@ -204,7 +261,7 @@ static void measure(const char *text, const struct way *way, const struct append
         from = packed;
         start_us = fb_clock_us();
         for (size_t i = 0; i < measured->count; i++) {
-            if (unpack(&packer, from, sizes[i], out) != measured->sizes[i]) {
+            if (unpack(&packer, from, sizes[i], out, &bodies[i]) != measured->sizes[i]) {
                 stop(way->name, "is not what it was");
             }
             from += sizes[i];
@@ -220,6 +277,7 @@ static void measure(const char *text, const struct way *way, const struct append
            (double)least_us[1] / (double)measured->count);
     free(packed);
     free(sizes);
+    free(bodies);
     free(out);
     packer_close(&packer);
 }

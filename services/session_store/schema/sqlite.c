@@ -97,7 +97,7 @@ static const char *const steps[] = {
     "CREATE INDEX result_by_expiry ON result (expires_unix_ms);",
 
     /*
-     * 3: snapshots in parts; what queries see. A task's id is its session's key << 20 | its number, so
+     * 3: snapshots in parts; dictionaries; what queries see. A task's id is its session's key << 20 | its number, so
      * that those of a session lie together. What changes with every claim is apart from the texts,
      * and no index is on it: one is written far more often than it would be read.
      */
@@ -139,7 +139,14 @@ static const char *const steps[] = {
     ") STRICT;"
     "CREATE VIRTUAL TABLE task_match USING fts5(key, title, body, content = 'task_text',"
     " content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2');"
-    "CREATE VIRTUAL TABLE task_word USING fts5vocab(task_match, row);",
+    "CREATE VIRTUAL TABLE task_word USING fts5vocab(task_match, row);"
+    "CREATE TABLE dictionary ("
+    " id INTEGER PRIMARY KEY,"
+    " codec INTEGER NOT NULL,"
+    " raw_bytes INTEGER NOT NULL,"
+    " digest BLOB NOT NULL,"
+    " body BLOB NOT NULL"
+    ") STRICT;",
 };
 
 const struct schema schema_sqlite = {

@@ -45,8 +45,10 @@ static const struct engine_bytes *check_body(struct checker *checker, sqlite3_st
                                              struct engine_bytes *raw)
 {
     struct codec_body body = database_body(statement, column);
-    struct fb_status status =
-        codec_unpack(checker->database->codec, &body, label_bytes(label), &checker->row, raw);
+    struct fb_status status;
+
+    dictionary_need(checker->database, &body);
+    status = codec_unpack(checker->database->codec, &body, label_bytes(label), &checker->row, raw);
 
     if (!fb_is_ok(status)) {
         finding(checker, "%s: %s", label->text, status.why);

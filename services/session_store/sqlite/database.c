@@ -334,11 +334,13 @@ struct engine_bytes database_bytes(sqlite3_stmt *statement, int column, struct f
 
 struct codec_body database_body(sqlite3_stmt *statement, int column)
 {
+    int64_t codec = sqlite3_column_int64(statement, column);
     int64_t raw_bytes = sqlite3_column_int64(statement, column + 1);
     const void *digest = sqlite3_column_blob(statement, column + 2);
     const void *stored = sqlite3_column_blob(statement, column + 3);
     struct codec_body body = {
-        .kind = (enum codec_kind)sqlite3_column_int(statement, column),
+        .kind = (enum codec_kind)(codec & 0xff),
+        .dictionary = (uint32_t)(codec >> 8),
         /* A negative or absurd size is beyond what a codec believes. */
         .raw_bytes = raw_bytes >= 0 ? (size_t)raw_bytes : SIZE_MAX,
         .stored = database_blob(stored, (size_t)sqlite3_column_bytes(statement, column + 3)),
@@ -348,6 +350,11 @@ struct codec_body database_body(sqlite3_stmt *statement, int column)
         memcpy(body.digest, digest, CODEC_DIGEST_BYTES);
     }
     return body;
+}
+
+int64_t database_codec(const struct codec_body *body)
+{
+    return (int64_t)body->kind | (int64_t)body->dictionary << 8;
 }
 
 struct engine_bytes database_blob(const void *data, size_t size)

@@ -29,6 +29,7 @@ struct database {
     /* the writer's only */
     int64_t result_bytes;        /* what cached results take now */
     int64_t result_budget_bytes; /* and may take */
+    bool unlearnable;            /* its events gave no dictionary: not tried again */
 };
 
 /*
@@ -69,6 +70,9 @@ struct engine_bytes database_bytes(sqlite3_stmt *statement, int column, struct f
 
 /* The four columns of a body from `column` on; `stored` is borrowed from the row. */
 struct codec_body database_body(sqlite3_stmt *statement, int column);
+
+/* What the column `codec` holds of a body: its kind in the low byte, above it its dictionary. */
+int64_t database_codec(const struct codec_body *body);
 
 /* Bytes in memory as a parameter. */
 struct engine_bytes database_blob(const void *data, size_t size);

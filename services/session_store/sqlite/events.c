@@ -53,10 +53,10 @@ static int append_write(struct database *database, struct engine_append *append,
     const struct engine_projection *projection = append->projection;
     int64_t payload_bytes = 0;
     struct label label = label_batch(row->session.id, append->first_sequence, append->unix_ms);
-    struct codec_body body = codec_pack(database->codec, raw, label_bytes(&label));
+    struct codec_body body = codec_pack_small(database->codec, raw, label_bytes(&label));
     int code = database_run(database_bind(
         database, BATCH_ADD, "iiiiiibb", row->key, append->first_sequence, append->last_sequence,
-        append->unix_ms, (int64_t)body.kind, (int64_t)body.raw_bytes,
+        append->unix_ms, database_codec(&body), (int64_t)body.raw_bytes,
         database_blob(body.digest, sizeof(body.digest)), body.stored));
 
     for (size_t i = 0; i < append->event_count; i++) {
@@ -185,6 +185,7 @@ static struct fb_status event_reader_take(struct event_reader *reader, sqlite3_s
     if (first > reader->next) {
         return fb_fail(FB_DATA_LOSS, "events of the session are missing");
     }
+    dictionary_need(reader->database, &body);
     status = codec_unpack(reader->database->codec, &body, label_bytes(&label), arena, &raw);
     if (!fb_is_ok(status)) {
         return status;

@@ -46,6 +46,11 @@ struct label label_result(const char *scope, struct engine_bytes key, int64_t st
     return label_write("result", scope, hex, stored_unix_ms, 0);
 }
 
+struct label label_dictionary(void)
+{
+    return label_write("dictionary", "", "", 0, 0);
+}
+
 struct label label_blob(void)
 {
     return label_write("blob", "", "", 0, 0);

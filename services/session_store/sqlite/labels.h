@@ -21,6 +21,8 @@ struct label label_snapshot(const char *session_id, int64_t sequence, int64_t of
 struct label label_catalogue(const char *server, int64_t kind);
 struct label label_result(const char *scope, struct engine_bytes key, int64_t stored_unix_ms);
 
+struct label label_dictionary(void);
+
 /* A blob's name is the digest of its content, so its label need not say where it belongs. */
 struct label label_blob(void);
 

@@ -53,6 +53,15 @@ int run_read_result(struct database *database, struct engine_op *op);
 /* Reads anew what results take, at the start and after a transaction was given up. */
 int results_count(struct database *database);
 
+/*
+ * dictionary.c: makes one of the events that are there, once they are enough, and takes it into use;
+ * `*more` when it was made. Part of the upkeep, on the writer only.
+ */
+int run_dictionary(struct database *database, bool *more);
+
+/* Sees that the dictionary of a body is known to who reads it, if it is there. */
+void dictionary_need(struct database *database, const struct codec_body *body);
+
 /* upkeep.c: one slice of removing what is deleted or expired; `*more` when another is worth it. */
 int run_upkeep(struct database *database, bool *more);
 

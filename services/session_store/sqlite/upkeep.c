@@ -67,5 +67,8 @@ int run_upkeep(struct database *database, bool *more)
 
     *more = false;
     code = purge(database, more);
-    return code == SQLITE_OK ? expire(database, more) : code;
+    if (code == SQLITE_OK) {
+        code = expire(database, more);
+    }
+    return code == SQLITE_OK ? run_dictionary(database, more) : code;
 }

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,94 @@ static void sha256_is_the_standards(void **state)
     assert_memory_equal(sha256, of_abc, sizeof(of_abc));
 }
 
+/* A dictionary of bodies like body_of. */
+static size_t train(uint8_t out[CODEC_DICTIONARY_BYTES])
+{
+    enum { SAMPLES = 3000, SAMPLE_BYTES = 128 };
+    static char samples[SAMPLES * SAMPLE_BYTES];
+    static size_t sizes[SAMPLES];
+    size_t size = 0;
+
+    for (size_t i = 0; i < SAMPLES; i++) {
+        sizes[i] = (size_t)snprintf(samples + size, SAMPLE_BYTES,
+                                    "agent %zu says that task %zu of module %zu is done", i % 7,
+                                    i * 31 % 997, i * 13 % 101);
+        size += sizes[i];
+    }
+    return codec_train((struct engine_bytes){(const uint8_t *)samples, size}, sizes, SAMPLES, out);
+}
+
+static void a_small_body_is_packed_by_what_was_learned_of_others(void **state)
+{
+    static const char text[] = "agent 3 says that task 12 of module 99 is done";
+    const struct engine_bytes raw = {(const uint8_t *)text, sizeof(text)};
+    uint8_t dictionary[CODEC_DICTIONARY_BYTES];
+    size_t size = train(dictionary);
+    struct codec *other = codec_create();
+    struct codec_body body;
+    struct engine_bytes back;
+    struct fb_arena arena;
+
+    fb_arena_init(&arena, 0);
+    assert_true(size > 0);
+    assert_int_equal(codec_pack_small(*state, raw, label).kind, CODEC_PLAIN);
+    assert_false(codec_knows(*state, 0));
+    assert_true(codec_learn(*state, 7, (struct engine_bytes){dictionary, size}));
+    assert_true(codec_knows(*state, 0) && codec_knows(*state, 7) && !codec_knows(*state, 8));
+    body = codec_pack_small(*state, raw, label);
+    assert_int_equal(body.kind, CODEC_ZSTD_DICTIONARY);
+    assert_int_equal(body.dictionary, 7);
+    assert_int_equal(codec_unpack(*state, &body, label, &arena, &back).code, FB_OK);
+    assert_string_equal((const char *)back.data, text);
+    assert_int_equal(codec_unpack(other, &body, label, &arena, &back).code, FB_DATA_LOSS);
+    body.dictionary = 0;
+    assert_int_equal(codec_unpack(*state, &body, label, &arena, &back).code, FB_DATA_LOSS);
+    codec_destroy(other);
+    fb_arena_finish(&arena);
+}
+
+static void what_a_dictionary_does_not_help_is_packed_without(void **state)
+{
+    static uint8_t text[CODEC_SMALL_BYTES + 1];
+    static const uint8_t noise[64] = {3,  141, 59, 26, 53, 58, 97, 93, 238, 46,
+                                      26, 43,  38, 32, 79, 50, 28, 84, 197, 169,
+                                      39, 93,  75, 10, 58, 20, 97, 49, 44,  59};
+    uint8_t dictionary[CODEC_DICTIONARY_BYTES];
+    size_t size = train(dictionary);
+
+    assert_true(codec_learn(*state, 1, (struct engine_bytes){dictionary, size}));
+    memset(text, 'a', sizeof(text));
+    assert_int_equal(
+        codec_pack_small(*state, (struct engine_bytes){text, sizeof(text)}, label).kind,
+        CODEC_ZSTD);
+    assert_int_equal(codec_pack_small(*state, (struct engine_bytes){noise, 30}, label).kind,
+                     CODEC_PLAIN);
+    assert_int_equal(codec_pack_small(*state, (struct engine_bytes){NULL, 0}, label).kind,
+                     CODEC_PLAIN);
+}
+
+static void too_little_teaches_nothing(void **state)
+{
+    static const uint8_t bytes[] = "one";
+    const size_t sizes[] = {sizeof(bytes)};
+    uint8_t dictionary[CODEC_DICTIONARY_BYTES];
+
+    (void)state;
+    assert_int_equal(codec_train((struct engine_bytes){bytes, sizeof(bytes)}, sizes, 1, dictionary),
+                     0);
+}
+
+static void dictionaries_are_bounded(void **state)
+{
+    uint8_t dictionary[CODEC_DICTIONARY_BYTES];
+    size_t size = train(dictionary);
+
+    for (uint32_t i = 1; i <= CODEC_DICTIONARIES; i++) {
+        assert_true(codec_learn(*state, i, (struct engine_bytes){dictionary, size}));
+    }
+    assert_false(codec_learn(*state, 99, (struct engine_bytes){dictionary, size}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +225,11 @@ int main(void)
         cmocka_unit_test(a_body_under_another_label_is_data_loss),
         cmocka_unit_test(an_absurd_size_or_codec_is_data_loss),
         cmocka_unit_test(sha256_is_the_standards),
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(a_small_body_is_packed_by_what_was_learned_of_others),
+        TEST(what_a_dictionary_does_not_help_is_packed_without),
+        TEST(dictionaries_are_bounded),
+        cmocka_unit_test(too_little_teaches_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

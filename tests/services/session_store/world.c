@@ -281,6 +281,21 @@ void sql_do(const char *path, const char *sql)
     assert_int_equal(sqlite3_close(handle), SQLITE_OK);
 }
 
+int64_t sql_number(const char *path, const char *sql)
+{
+    sqlite3 *handle;
+    sqlite3_stmt *statement;
+    int64_t number;
+
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(handle);
+    return number;
+}
+
 void put_one_of_each(struct engine *engine)
 {
     struct engine_put_snapshot snapshot = {.op = {.kind = ENGINE_PUT_SNAPSHOT},

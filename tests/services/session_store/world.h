@@ -111,4 +111,7 @@ void assert_found(struct engine *engine, struct engine_search_tasks search, cons
 /* Runs SQL on the file of a world that is closed. */
 void sql_do(const char *path, const char *sql);
 
+/* The number that SQL gives, read beside an engine as any reader may. */
+int64_t sql_number(const char *path, const char *sql);
+
 #endif
