@@ -34,7 +34,7 @@ bool fb_session_id_of(const char *name, char id[FB_SESSION_ID_BYTES + 1])
         return false;
     }
     if (fb_session_id_is(name)) {
-        snprintf(id, FB_SESSION_ID_BYTES + 1, "%s", name);
+        memcpy(id, name, size + 1);
         return true;
     }
     for (const char *c = name; *c != '\0' && used < SLUG_BYTES; c++) {
