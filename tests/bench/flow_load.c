@@ -1,7 +1,9 @@
 /*
  * What the flow engine takes in memory: agents claim, pulse and finish one task after the other in a
- * session of many tasks. Prints a line for each kind of command with its 50th and 99th percentile, and
- * what it takes to plan the tasks, to write the session's snapshot and to read it.
+ * session of many tasks; then the steady step, which finishes one and claims the next at once; the same
+ * sent again; and finishing what gives work to an agent that waits. Every command has a request id.
+ * Prints a line for each kind with its 50th and 99th percentile, and what it takes to plan the tasks, to
+ * write the session's snapshot and to read it.
  *
  *     flow_load [TASKS [ROUNDS]]     100000 and 20000, unless said otherwise
  */
@@ -20,9 +22,10 @@
 
 enum { AGENTS = 8, STEP_MS = 400, DEFAULT_TASKS = 100000, DEFAULT_ROUNDS = 20000 };
 
-enum { CLAIM, PULSE, FINISH, COMMANDS };
+enum { CLAIM, PULSE, FINISH, STEADY, REPEAT, HAND_OVER, COMMANDS };
 
-static const char *const command_names[COMMANDS] = {"claim", "pulse", "finish"};
+static const char *const command_names[COMMANDS] = {"claim",  "pulse",  "finish",
+                                                    "steady", "repeat", "hand over"};
 
 static const struct fb_text agents[AGENTS] = {
     {.data = "a0", .size = 2}, {.data = "a1", .size = 2}, {.data = "a2", .size = 2},
@@ -83,36 +86,137 @@ static void plan(struct decision *d, uint32_t count)
     free(links);
 }
 
-static int64_t timed(struct decision *d, int command, struct fb_text agent, uint32_t *task,
-                     uint64_t *fence)
+/* What an agent has in hand. */
+struct hand {
+    uint32_t task;
+    uint64_t fence;
+};
+
+/* Request ids are for good: each is used once, or twice where it is sent again. */
+static struct fb_text fresh_id(struct decision *d)
 {
-    const int64_t from_ns = now_ns();
-    bool done = false;
+    static uint64_t number;
+    char *id = fb_arena_printf(d->arena, "load-%llu", (unsigned long long)++number);
+
+    if (id == NULL) {
+        stop("request id", "no memory");
+    }
+    return fb_text_of(id);
+}
+
+static bool run(struct decision *d, int command, struct fb_text agent, struct hand *hand)
+{
+    const struct done_command finish = {.agent = agent,
+                                        .task = hand->task,
+                                        .fence = hand->fence,
+                                        .summary = FB_TEXT("it is there"),
+                                        .next = command == STEADY || command == REPEAT};
 
     switch (command) {
     case CLAIM:
-        done = decide_next(d, &(struct next_command){.agent = agent});
-        *task = d->task;
-        *fence = d->fence;
-        break;
+        return decide_next(d, &(struct next_command){.agent = agent});
     case PULSE:
-        done = decide_pulse(d, &(struct pulse_command){.agent = agent,
-                                                       .task = *task,
-                                                       .fence = *fence,
+        return decide_pulse(d, &(struct pulse_command){.agent = agent,
+                                                       .task = hand->task,
+                                                       .fence = hand->fence,
                                                        .note = FB_TEXT("half of it is there"),
                                                        .percent = 50});
-        break;
-    case FINISH:
-        done = decide_done(d, &(struct done_command){.agent = agent,
-                                                     .task = *task,
-                                                     .fence = *fence,
-                                                     .summary = FB_TEXT("it is there")});
-        break;
+    default:
+        return decide_done(d, &finish);
     }
-    if (!done) {
+}
+
+static int64_t timed(struct decision *d, int command, struct fb_text agent, struct hand *hand)
+{
+    int64_t from_ns;
+    int64_t took_ns;
+
+    d->now_ms += STEP_MS;
+    if (command != REPEAT) {
+        d->request_id = fresh_id(d);
+    }
+    from_ns = now_ns();
+    if (!run(d, command, agent, hand)) {
         stop(command_names[command], d->refusal.why);
     }
-    return now_ns() - from_ns;
+    took_ns = now_ns() - from_ns;
+    if (d->task != 0) {
+        *hand = (struct hand){.task = d->task, .fence = d->fence};
+    }
+    return took_ns;
+}
+
+static void forget_events(struct decision *d)
+{
+    fb_arena_reset(d->arena);
+    d->events = NULL;
+    d->event_count = d->event_room = 0;
+}
+
+static void print_times(int command, int64_t *times, uint32_t count)
+{
+    const uint32_t half = count / 2;
+    const uint32_t most = (uint32_t)((uint64_t)count * 99 / 100);
+
+    qsort(times, count, sizeof(*times), by_size);
+    printf("%-10s p50 %7.1f us   p99 %7.1f us\n", command_names[command], (double)times[half] / 1e3,
+           (double)times[most] / 1e3);
+}
+
+/* Each agent claims a task, says something and finishes it. */
+static void work_apart(struct decision *d, uint32_t rounds, int64_t *times[COMMANDS])
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        struct hand hand = {.task = 0};
+
+        for (int i = CLAIM; i <= FINISH; i++) {
+            times[i][round] = timed(d, i, agents[round % AGENTS], &hand);
+        }
+        forget_events(d);
+    }
+}
+
+/* Each agent ends a task and has the next in one command, which then comes once more. */
+static void work_steadily(struct decision *d, uint32_t rounds, int64_t *times[COMMANDS])
+{
+    struct hand hands[AGENTS] = {{.task = 0}};
+
+    for (uint32_t i = 0; i < AGENTS; i++) {
+        (void)timed(d, CLAIM, agents[i], &hands[i]);
+    }
+    for (uint32_t round = 0; round < rounds; round++) {
+        struct hand *hand = &hands[round % AGENTS];
+        const struct hand before = *hand;
+
+        times[STEADY][round] = timed(d, STEADY, agents[round % AGENTS], hand);
+        *hand = before;
+        times[REPEAT][round] = timed(d, REPEAT, agents[round % AGENTS], hand);
+        forget_events(d);
+    }
+    for (uint32_t i = 0; i < AGENTS; i++) {
+        (void)timed(d, FINISH, agents[i], &hands[i]);
+    }
+}
+
+/* One agent works, the next one waits and has what is ready in the commit that ends the work. */
+static void work_in_turn(struct decision *d, uint32_t rounds, int64_t *times[COMMANDS])
+{
+    struct hand hand = {.task = 0};
+
+    (void)timed(d, CLAIM, agents[0], &hand);
+    for (uint32_t round = 0; round < rounds; round++) {
+        const struct waiter waiter = {.agent = agents[(round + 1) % AGENTS]};
+
+        d->waiters = &waiter;
+        d->waiter_count = 1;
+        times[HAND_OVER][round] = timed(d, HAND_OVER, agents[round % AGENTS], &hand);
+        if (d->grant_count != 1) {
+            stop(command_names[HAND_OVER], "nobody was given anything");
+        }
+        hand = (struct hand){.task = d->grants[0].task, .fence = d->grants[0].fence};
+        d->waiter_count = 0;
+        forget_events(d);
+    }
 }
 
 static void work(struct decision *d, uint32_t rounds)
@@ -125,25 +229,11 @@ static void work(struct decision *d, uint32_t rounds)
             stop("work", "no memory");
         }
     }
-    for (uint32_t round = 0; round < rounds; round++) {
-        uint32_t task = 0;
-        uint64_t fence = 0;
-
-        for (int i = 0; i < COMMANDS; i++) {
-            d->now_ms += STEP_MS;
-            times[i][round] = timed(d, i, agents[round % AGENTS], &task, &fence);
-        }
-        fb_arena_reset(d->arena);
-        d->events = NULL;
-        d->event_count = d->event_room = 0;
-    }
+    work_apart(d, rounds, times);
+    work_steadily(d, rounds, times);
+    work_in_turn(d, rounds, times);
     for (int i = 0; i < COMMANDS; i++) {
-        const uint32_t half = rounds / 2;
-        const uint32_t most = (uint32_t)((uint64_t)rounds * 99 / 100);
-
-        qsort(times[i], rounds, sizeof(*times[i]), by_size);
-        printf("%-8s p50 %7.1f us   p99 %7.1f us\n", command_names[i], (double)times[i][half] / 1e3,
-               (double)times[i][most] / 1e3);
+        print_times(i, times[i], rounds);
         free(times[i]);
     }
 }
@@ -163,7 +253,7 @@ static void keep(struct session *session)
             snapshot_read((struct fb_text){.data = bytes.data, .size = bytes.size}, &again))) {
         stop("snapshot", "it cannot be read");
     }
-    printf("snapshot %.1f MiB, written in %.0f ms, read in %.0f ms\n",
+    printf("snapshot   %.1f MiB, written in %.0f ms, read in %.0f ms\n",
            (double)bytes.size / (1 << 20), (double)(written_ns - from_ns) / 1e6,
            (double)(now_ns() - written_ns) / 1e6);
     session_destroy(again);
@@ -179,18 +269,20 @@ int main(int argc, char **argv)
     int64_t from_ns;
 
     fb_arena_init(&arena, 0);
-    if (d.session == NULL || tasks == 0 || rounds == 0) {
-        stop("start", "no memory, or no tasks or rounds");
+    if (d.session == NULL || tasks < 4 * AGENTS || rounds == 0) {
+        stop("start", "no memory, too few tasks, or no rounds");
     }
-    rounds = rounds > tasks ? tasks : rounds;
+    rounds = rounds > tasks / 4 ? tasks / 4 : rounds; /* three kinds of work, and some left over */
     for (int i = 0; i < AGENTS; i++) {
-        if (!decide_open(&d, &(struct open_command){.name = FB_TEXT("load"), .agent = agents[i]})) {
+        if (!decide_open(&d, &(struct open_command){.name = FB_TEXT("load"),
+                                                    .agent = agents[i],
+                                                    .load_most = 10 * AGENTS})) {
             stop("open", d.refusal.why);
         }
     }
     from_ns = now_ns();
     plan(&d, tasks);
-    printf("plan     %u tasks in %.0f ms\n", tasks, (double)(now_ns() - from_ns) / 1e6);
+    printf("plan       %u tasks in %.0f ms\n", tasks, (double)(now_ns() - from_ns) / 1e6);
     work(&d, rounds);
     keep(d.session);
     session_destroy(d.session);

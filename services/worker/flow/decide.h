@@ -86,8 +86,9 @@ struct decision {
     uint64_t fence;         /* of the claim of `task` */
     uint32_t rev;           /* of the task that it was about, after it; 0: several, or none */
     const char *undone;     /* decide_undo: a sentence of what was taken back */
-    struct grant *grants; /* claims by this command, the agent's own first; texts are borrowed from
-                               the session and the waiters */
+
+    /* claims by this command, the agent's own first; texts are borrowed from session and waiters */
+    struct grant *grants;
     size_t grant_count;
     size_t grant_room;
 

@@ -4,7 +4,7 @@
 /*
  * session: what has become of a session's tasks, folded from its events and from nothing else.
  *
- * Folding the same events gives the same state, byte for byte (session_encode shows it). What an
+ * Folding the same events gives the same state, byte for byte (snapshot_write shows it). What an
  * event may not do in the present state is refused and changes nothing; the one exception is lack of
  * memory in the midst of an event, after which the session is `broken` and is to be loaded again.
  *
@@ -13,7 +13,8 @@
  * it is queued, nothing holds it up and it is not deferred; counts, loads and progress are what the
  * tasks say. Progress is sum(w pct) / sum(w) over the tasks without children, cancelled ones left out.
  *
- * Anyone may read the fields; only session.c and snapshot.c write them. One thread at a time.
+ * Anyone may read the fields; only session.c, what folds for it (fold.h, session_life.h) and snapshot.c
+ * write them. One thread at a time.
  */
 
 #include <stdbool.h>
