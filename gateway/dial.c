@@ -145,7 +145,8 @@ static struct failure failure_of(const struct fb_call_end *end)
 /* Nobody has begun with it, or that does not matter, and nobody asks for more patience. */
 static bool may_try_again(const struct uplink_call *call, const struct failure *failure)
 {
-    if (failure->status.code != FB_UNAVAILABLE || call->request == NULL || call->only_if_there) {
+    if (failure->status.code != FB_UNAVAILABLE || call->request == NULL ||
+        (call->only_if_there && !call->repeatable)) {
         return false;
     }
     if (call->repeatable) {

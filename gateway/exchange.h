@@ -162,6 +162,12 @@ method_fn lifecycle_initialize;
 method_fn lifecycle_initialized;
 method_fn lifecycle_ping;
 method_fn lifecycle_set_level;
+method_fn resources_list;
+method_fn resources_read;
+method_fn resources_subscribe;
+method_fn resources_templates;
+method_fn resources_unsubscribe;
+method_fn subscriptions_listen;
 method_fn tools_call;
 method_fn tools_list;
 

@@ -2,11 +2,30 @@
 
 #include "gateway/changes.h"
 #include "gateway/exchange.h"
+#include "gateway/flow/flow.h"
+#include "gateway/flow/notices.h"
 #include "runtime/json/scan.h"
 
 static const char instructions[] =
     "The tools of several MCP servers, each named <server>__<tool>. When a tool is not found, list "
     "the tools again.";
+
+static const char flow_instructions[] =
+    "The tools of several MCP servers, each named <server>__<tool>. When a tool is not found, list "
+    "the tools again. Work of several steps, or of several agents: flow_open a session, flow_plan "
+    "its tasks, then flow_done with next for each; after losing context flow_open again.";
+
+static void put_instructions(const struct mcp *mcp, struct fb_buffer *out)
+{
+    fb_buffer_json_string(out,
+                          fb_text_of(mcp->config.flow_tools ? flow_instructions : instructions));
+}
+
+/* The capability of resources, where we have any. */
+static const char *resources_of(const struct mcp *mcp)
+{
+    return flow_has_resources(mcp) ? "\"resources\":{\"subscribe\":true}," : "";
+}
 
 const char *lifecycle_server_info(const char *version)
 {
@@ -40,16 +59,17 @@ void lifecycle_initialize(struct mcp *mcp, const struct ask *ask)
     revision = era_agree(version);
     /* A second handshake begins a new session: what belonged to the first one ends. */
     changes_stop(mcp->changes);
+    notices_forget(flow_notices(mcp->flow));
     mcp->session = (struct era_session){.open = true, .revision = revision};
     mcp->log_level = "";
     out = answer_begin(mcp, &ask->reply);
     fb_buffer_printf(out,
                      "{\"protocolVersion\":\"%s\",\"capabilities\":{\"logging\":{},"
-                     "\"tools\":{\"listChanged\":true}},\"serverInfo\":",
-                     revision_names[revision]);
+                     "%s\"tools\":{\"listChanged\":true}},\"serverInfo\":",
+                     revision_names[revision], resources_of(mcp));
     fb_buffer_text(out, mcp->server_info);
     fb_buffer_string(out, ",\"instructions\":");
-    fb_buffer_json_string(out, fb_text_of(instructions));
+    put_instructions(mcp, out);
     fb_buffer_string(out, "}");
     answer_end(mcp, &ask->reply);
 }
@@ -73,10 +93,10 @@ void lifecycle_discover(struct mcp *mcp, const struct ask *ask)
     /* Without listChanged, as nobody can listen for it here. */
     fb_buffer_printf(out,
                      "{\"resultType\":\"complete\",\"supportedVersions\":[\"%s\"],"
-                     "\"capabilities\":{\"logging\":{},\"tools\":{}},\"ttlMs\":3600000,"
+                     "\"capabilities\":{\"logging\":{},%s\"tools\":{}},\"ttlMs\":3600000,"
                      "\"cacheScope\":\"public\",\"instructions\":",
-                     revision_names[REVISION_MODERN]);
-    fb_buffer_json_string(out, fb_text_of(instructions));
+                     revision_names[REVISION_MODERN], resources_of(mcp));
+    put_instructions(mcp, out);
     answer_put_server_info(mcp, out, ask->revision);
     fb_buffer_string(out, "}");
     answer_end(mcp, &ask->reply);

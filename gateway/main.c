@@ -156,6 +156,7 @@ static void end(struct gateway *gateway, int64_t linger_ms)
     int64_t due_ms = fb_clock_ms() + linger_ms;
 
     stdio_stop_reading(gateway->stdio);
+    mcp_end_subscriptions(gateway->mcp);
     if (!gateway->ending || (!gateway->cancelled && due_ms < gateway->end.due_ms)) {
         gateway->ending = true;
         fb_timer_set(gateway->loop, &gateway->end, due_ms, time_is_up);

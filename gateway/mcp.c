@@ -6,6 +6,7 @@
 #include "gateway/changes.h"
 #include "gateway/exchange.h"
 #include "gateway/flow/flow.h"
+#include "gateway/flow/notices.h"
 #include "runtime/json/scan.h"
 #include "runtime/log/log.h"
 
@@ -21,18 +22,26 @@ struct method {
     unsigned revisions;
     enum message_kind kind;
     method_fn *serve;
+    bool (*offered)(const struct mcp *mcp); /* NULL: always */
 };
 
 /* Sorted by name. A group of methods is a file and its lines here. */
 static const struct method methods[] = {
-    {"initialize", IN_LEGACY, MESSAGE_REQUEST, lifecycle_initialize},
-    {"logging/setLevel", IN_LEGACY, MESSAGE_REQUEST, lifecycle_set_level},
-    {"notifications/cancelled", IN_ALL, MESSAGE_NOTIFICATION, lifecycle_cancelled},
-    {"notifications/initialized", IN_LEGACY, MESSAGE_NOTIFICATION, lifecycle_initialized},
-    {"ping", IN_LEGACY, MESSAGE_REQUEST, lifecycle_ping},
-    {"server/discover", IN_MODERN, MESSAGE_REQUEST, lifecycle_discover},
-    {"tools/call", IN_ALL, MESSAGE_REQUEST, tools_call},
-    {"tools/list", IN_ALL, MESSAGE_REQUEST, tools_list},
+    {"initialize", IN_LEGACY, MESSAGE_REQUEST, lifecycle_initialize, NULL},
+    {"logging/setLevel", IN_LEGACY, MESSAGE_REQUEST, lifecycle_set_level, NULL},
+    {"notifications/cancelled", IN_ALL, MESSAGE_NOTIFICATION, lifecycle_cancelled, NULL},
+    {"notifications/initialized", IN_LEGACY, MESSAGE_NOTIFICATION, lifecycle_initialized, NULL},
+    {"ping", IN_LEGACY, MESSAGE_REQUEST, lifecycle_ping, NULL},
+    {"resources/list", IN_ALL, MESSAGE_REQUEST, resources_list, flow_has_resources},
+    {"resources/read", IN_ALL, MESSAGE_REQUEST, resources_read, flow_has_resources},
+    {"resources/subscribe", IN_LEGACY, MESSAGE_REQUEST, resources_subscribe, flow_has_resources},
+    {"resources/templates/list", IN_ALL, MESSAGE_REQUEST, resources_templates, flow_has_resources},
+    {"resources/unsubscribe", IN_LEGACY, MESSAGE_REQUEST, resources_unsubscribe,
+     flow_has_resources},
+    {"server/discover", IN_MODERN, MESSAGE_REQUEST, lifecycle_discover, NULL},
+    {"subscriptions/listen", IN_MODERN, MESSAGE_REQUEST, subscriptions_listen, flow_has_resources},
+    {"tools/call", IN_ALL, MESSAGE_REQUEST, tools_call, NULL},
+    {"tools/list", IN_ALL, MESSAGE_REQUEST, tools_list, NULL},
 };
 
 static int compare_method(const void *name, const void *method)
@@ -415,7 +424,8 @@ static void serve(struct mcp *mcp, const struct ask *ask, enum message_kind kind
         }
         return;
     }
-    if (method == NULL || method->kind != kind || !(method->revisions >> ask->revision & 1)) {
+    if (method == NULL || method->kind != kind || !(method->revisions >> ask->revision & 1) ||
+        (method->offered != NULL && !method->offered(mcp))) {
         refuse(mcp, &ask->reply, JSONRPC_METHOD_NOT_FOUND,
                "this method is not known, or not in this version of the protocol");
         return;
@@ -616,6 +626,14 @@ void mcp_cancel_all(struct mcp *mcp)
     if (mcp->changes != NULL) {
         changes_stop(mcp->changes);
     }
+    if (mcp->flow != NULL) {
+        notices_forget(flow_notices(mcp->flow));
+    }
+}
+
+void mcp_end_subscriptions(struct mcp *mcp)
+{
+    notices_end(flow_notices(mcp->flow));
 }
 
 void mcp_hold(struct mcp *mcp, bool on)

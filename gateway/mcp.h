@@ -54,6 +54,9 @@ void mcp_line_too_long(struct mcp *mcp);
 /* Requests that are not answered yet. */
 size_t mcp_unanswered(const struct mcp *mcp);
 
+/* Answers those that only wait for changes to be told: there will be none. */
+void mcp_end_subscriptions(struct mcp *mcp);
+
 /* Cancels them without an answer, and stops listening for changes. */
 void mcp_cancel_all(struct mcp *mcp);
 

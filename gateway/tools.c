@@ -8,6 +8,7 @@
 #include "gateway/changes.h"
 #include "gateway/exchange.h"
 #include "gateway/flow/flow.h"
+#include "gateway/flow/notices.h"
 #include "gateway/project.h"
 #include "gateway/values.h"
 #include "runtime/json/scan.h"
@@ -159,6 +160,7 @@ void tools_call(struct mcp *mcp, const struct ask *ask)
     if (!modern) {
         changes_resume(mcp->changes);
     }
+    notices_resume(flow_notices(mcp->flow));
 }
 
 /* --- tools/call: answering --- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/flow/definitions.h"
+#include "gateway/flow/notices.h"
 #include "gateway/flow/verbs.h"
 #include "gateway/project.h"
 
@@ -12,6 +13,7 @@ struct flow {
     struct mcp *mcp;
     uint64_t nonce; /* of this process: nobody else names mutations by it */
     uint64_t named;
+    struct notices *notices;
 };
 
 static const struct tool {
@@ -121,11 +123,24 @@ struct flow *flow_create(struct mcp *mcp)
     if (flow != NULL) {
         flow->mcp = mcp;
         fb_trace_random(&flow->nonce, sizeof(flow->nonce));
+        flow->notices = notices_create(mcp);
+        if (flow->notices == NULL) {
+            flow_destroy(flow);
+            return NULL;
+        }
     }
     return flow;
 }
 
 void flow_destroy(struct flow *flow)
 {
-    free(flow);
+    if (flow != NULL) {
+        notices_destroy(flow->notices);
+        free(flow);
+    }
+}
+
+struct notices *flow_notices(struct flow *flow)
+{
+    return flow->notices;
 }

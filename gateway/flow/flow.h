@@ -12,6 +12,7 @@
 #include "gateway/exchange.h"
 
 struct flow;
+struct notices;
 
 /* NULL when memory is exhausted. */
 struct flow *flow_create(struct mcp *mcp);
@@ -33,6 +34,9 @@ void flow_list(const struct mcp *mcp, struct fb_buffer *out, enum revision revis
 
 /* Whether sessions are offered as resources. */
 bool flow_has_resources(const struct mcp *mcp);
+
+/* notices.h */
+struct notices *flow_notices(struct flow *flow);
 
 /* --- for the files of this folder --- */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/flow/flow.h"
+#include "gateway/flow/notices.h"
 #include "gateway/flow/words.h"
 #include "gateway/values.h"
 #include "runtime/rpc/message.h"
@@ -61,6 +62,7 @@ struct work *work_open(struct mcp *mcp, const struct ask *ask, const char *tool)
     work->uri = "";
     work->broken = fb_ok;
     work->trace = envelope_trace(&ask->envelope, &work->arena);
+    notices_resume(flow_notices(mcp->flow));
     return work;
 }
 
