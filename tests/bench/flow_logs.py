@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Generates the logs of some made-up projects, for flow_replay.
 
-    flow_logs.py [--seed N] [--projects N] [--days N]
+    flow_logs.py [--seed N] [--projects N] [--days N] [--once]
 
-One JSON object a line, in the order of time; the same arguments give the same log. A project is people who plan
+One JSON object a line, in the order of time; the same arguments give the same log. With --once all is planned in the
+first two hours, and what agents find on the way is all that is added. A project is people who plan
 in waves, one of three shapes (chains of four phases, layers that wait for each other, loose tasks as agents note
 them), and one to six agents that people start during the working day, now and then over night. An agent works in
 runs, and now and then begins by splitting a task; it may stall, or crash and leave its task to expire.
@@ -63,9 +64,10 @@ class Agent:
 
 
 class Project:
-    def __init__(self, name, shape, days, chance):
+    def __init__(self, name, shape, days, once, chance):
         self.name = name
         self.shape = shape
+        self.once = once
         self.chance = chance
         self.log = []
         self.tasks = []
@@ -158,7 +160,10 @@ class Project:
                     if made and self.chance.random() < 0.3:
                         self.after(t_ms, task, self.chance.choice(made[-5:]))
                     made.append(task)
-        if t_ms < self.end - 2 * DAY:
+        if self.once:
+            if t_ms < self.begin + 11 * HOUR and self.chance.random() < 0.6:
+                self.at(t_ms + self.chance.expovariate(1 / (30 * MINUTE)), self.plan)
+        elif t_ms < self.end - 2 * DAY:
             self.at(self.next_work(t_ms + self.chance.expovariate(1 / (9 * HOUR))), self.plan)
 
     # -- working --
@@ -291,11 +296,12 @@ def main():
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--projects", type=int, default=12)
     options.add_argument("--days", type=int, default=21)
+    options.add_argument("--once", action="store_true")
     given = options.parse_args()
     log = []
     for i in range(given.projects):
         shape = SHAPES[i % len(SHAPES)]
-        log += Project(f"{shape}-{i + 1}", shape, given.days, random.Random(given.seed * 1000 + i)).play()
+        log += Project(f"{shape}-{i + 1}", shape, given.days, given.once, random.Random(given.seed * 1000 + i)).play()
     log.sort(key=lambda event: event["t_ms"])
     for event in log:
         print(json.dumps(event))

@@ -5,10 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/arena.h"
+#include "services/worker/flow/decide.h"
 #include "services/worker/flow/session.h"
 #include "tests/bench/flow_log.h"
+#include "tests/bench/replay_remaining.h"
 
-enum { SESSIONS_MOST = 512, TOLD = 16, STATE_MS = 300000, STATE_AHEAD_MS = 1800000, AHEAD = 6 };
+enum {
+    SESSIONS_MOST = 512,
+    TOLD = 16,
+    STATE_MS = 300000,
+    STATE_AHEAD_MS = 1800000,
+    AHEAD = 6,
+    ARENA_BYTES = 4 << 20
+};
 
 static const char help[] =
     "flow_replay: lets a session forecast itself from the log of what happened, and says how that "
@@ -41,6 +51,8 @@ static const char help[] =
     "    {\"of\": \"effort\"}     a hold: absolute log errors of learned, published and prior\n"
     "    {\"of\": \"state\"}      every five minutes: the flow state, and whether a completion "
     "followed in 30\n"
+    "    {\"of\": \"remaining\"}  after every 25th completion: awake minutes until what is open "
+    "then is done\n"
     "    {\"of\": \"log\"}        a session: events, and how many of them no session could take\n"
     "Nothing is learned from before it has been forecast.\n"
     "\n"
@@ -72,6 +84,7 @@ struct play {
     struct told told[TOLD];
     struct state_tick states[AHEAD];
     uint32_t state_count;
+    struct replay_remaining remaining;
 };
 
 static void stop(const char *what, const char *why)
@@ -158,6 +171,7 @@ static void pass(struct play *play, int64_t now_ms)
         }
     }
     play->now_ms = now_ms;
+    replay_remaining_pass(&play->remaining, play->session, session_awake_ms(play->session, now_ms));
 }
 
 static void notice_choice(const struct play *play, uint64_t ranked, bool touched)
@@ -191,6 +205,22 @@ static void notice_hold(const struct play *play, const struct effort *before)
 }
 
 /* --- what happens --- */
+
+/* Leases whose agents were not heard for too long end first, as they do before every command. */
+static void expire(struct play *play)
+{
+    struct fb_arena arena;
+    struct decision decision = {.session = play->session, .arena = &arena, .now_ms = play->now_ms};
+
+    if (play->session->in_state[TASK_ACTIVE] == 0) {
+        return;
+    }
+    fb_arena_init(&arena, ARENA_BYTES);
+    if (!decide_expire(&decision)) {
+        stop(play->name, "leases cannot be ended");
+    }
+    fb_arena_finish(&arena);
+}
 
 static bool fold(struct play *play, struct event event, struct fb_text actor)
 {
@@ -282,6 +312,9 @@ static bool end(struct play *play, uint32_t number, struct fb_text actor,
                              .finished = {.outcome = outcome, .fence = task->lease.fence}},
               actor)) {
         return false;
+    }
+    if (outcome != EVENT_FAILED) {
+        replay_remaining_ended(&play->remaining, play->session, play->name, number, stdout);
     }
     if (outcome == EVENT_COMPLETED) {
         for (uint32_t i = 0; i < play->state_count; i++) {
@@ -473,6 +506,7 @@ static void replay(const char *name, uint32_t left_out)
             stop(name, "time runs backwards");
         }
         pass(play, event.t_ms);
+        expire(play);
         play->events++;
         play->refused += !happen(play, &event);
     }
@@ -502,9 +536,12 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < play_count; i++) {
         printf("{\"of\": \"log\", \"session\": \"%s\", \"events\": %" PRIu64
-               ", \"refused\": %" PRIu64 ", \"tasks\": %" PRIu32 ", \"fault\": \"%s\"}\n",
+               ", \"refused\": %" PRIu64 ", \"tasks\": %" PRIu32 ", \"unknown\": %" PRIu32
+               ", \"fault\": \"%s\"}\n",
                plays[i].name, plays[i].events, plays[i].refused, plays[i].session->task_count,
+               plays[i].remaining.count,
                session_fault(plays[i].session) == NULL ? "" : session_fault(plays[i].session));
+        replay_remaining_finish(&plays[i].remaining);
         session_destroy(plays[i].session);
         free(plays[i].numbers);
     }

@@ -12,6 +12,7 @@ from measure import LOAD, program
 GIVEN = os.environ.get("FB_BENCH_LOGS", "").split()
 SEEDS = (1, 2, 3) if LOAD >= 1 else (1,)
 PROJECTS = 12
+ONCE = ("--once", "--projects", "40")
 
 NOTES = (["The logs are those in FB_BENCH_LOGS: " + ", ".join(os.path.basename(name) for name in GIVEN) + "."] if GIVEN
          else [f"The logs are made up: {PROJECTS} projects of three weeks for each of the seeds "
@@ -20,25 +21,25 @@ NOTES = (["The logs are those in FB_BENCH_LOGS: " + ", ".join(os.path.basename(n
                "agents' work; figures of real work will differ."])
 
 
-def logs(folder):
+def logs(folder, once):
     if GIVEN:
         return GIVEN
     found = []
     for seed in SEEDS:
         name = os.path.join(folder, f"seed-{seed}.jsonl")
         with open(name, "w") as file:
-            subprocess.run([sys.executable, "tests/bench/flow_logs.py", "--seed", str(seed), "--projects",
-                            str(PROJECTS)], check=True, stdout=file)
+            subprocess.run([sys.executable, "tests/bench/flow_logs.py", "--seed", str(seed),
+                            *(ONCE if once else ("--projects", str(PROJECTS)))], check=True, stdout=file)
         found.append(name)
     return found
 
 
 @functools.lru_cache(maxsize=None)
-def replayed(*options):
-    """What flow_replay says of the logs. Sessions of different logs are told apart by the log."""
+def replayed(*options, once=False):
+    """What flow_replay says of the logs; `once`: of projects that are planned at their begin. Sessions of different logs are told apart by the log."""
     lines = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in logs(folder):
+        for name in logs(folder, once):
             done = subprocess.run([program("flow_replay"), *options, name], check=True, stdout=subprocess.PIPE,
                                   text=True)
             for line in done.stdout.splitlines():

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define RIDGE      1.0
+#define NORMAL     1.4826                /* sigma of a normal deviate over its median size */
 #define LN_MINIMUM (-4.0943445622221007) /* ln of a second, in minutes */
 #define LN_MAXIMUM 10.673595693857303    /* ln of 30 days, in minutes */
 
@@ -88,6 +89,18 @@ void effort_errors(const struct effort *effort, double *learned, double *prior)
 
     *learned = median(effort->learned_error, count);
     *prior = median(effort->prior_error, count);
+}
+
+double effort_spread(const struct effort *effort)
+{
+    double learned;
+    double prior;
+
+    if (effort->seen < EFFORT_AT_LEAST) {
+        return EFFORT_SPREAD;
+    }
+    effort_errors(effort, &learned, &prior);
+    return fmin(fmax(NORMAL * (effort->learned_better ? learned : prior), .1), 1.5);
 }
 
 /* One step of recursive least squares: k = Px / (1 + x'Px), w += k e, P -= k (Px)'. */

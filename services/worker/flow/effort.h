@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define EFFORT_SPREAD 1.3
+
 enum {
     EFFORT_INPUTS = 7, /* intercept, weight, attempt, four phases */
     EFFORT_WINDOW = 128,
@@ -51,5 +53,11 @@ void effort_learn(struct effort *effort, const struct effort_input *input, int64
 
 /* Median absolute log errors over the window: of the learned one and of the prior; 0 for nothing. */
 void effort_errors(const struct effort *effort, double *learned, double *prior);
+
+/*
+ * How far holds lie from what effort_minutes says: the sigma of their ln, taken as normal, from the
+ * median of the errors. Between .1 and 1.5; EFFORT_SPREAD until EFFORT_AT_LEAST holds were seen.
+ */
+double effort_spread(const struct effort *effort);
 
 #endif

@@ -32,6 +32,7 @@
 #include "services/worker/flow/heap.h"
 #include "services/worker/flow/kept.h"
 #include "services/worker/flow/names.h"
+#include "services/worker/flow/pace.h"
 #include "services/worker/flow/ranker.h"
 #include "services/worker/flow/recent.h"
 #include "services/worker/flow/schedule.h"
@@ -40,9 +41,10 @@
 enum {
     SESSION_TASKS_MOST = 200000,
     SESSION_AGENTS_MOST = 4096,
-    SESSION_ACTIVE_MOST = 40, /* default of FlowSessionOpened.active_most */
-    SESSION_LOAD_MOST = 30,   /* of load_most */
-    SESSION_CYCLE_NAMED = 16, /* tasks of a refused cycle that are remembered */
+    SESSION_ACTIVE_MOST = 40,              /* default of FlowSessionOpened.active_most */
+    SESSION_LOAD_MOST = 30,                /* of load_most */
+    SESSION_WORKS_MS = 2 * 60 * 60 * 1000, /* an agent that was heard since then works */
+    SESSION_CYCLE_NAMED = 16,              /* tasks of a refused cycle that are remembered */
     SESSION_PLANS_MOST = 16384,
     SESSION_PATHS = 16, /* of the last evidence of an agent */
 };
@@ -104,6 +106,7 @@ struct session {
     struct estimates estimates; /* what the schedule goes by */
     struct lease_holds holds;
     struct forecast forecast;
+    struct pace pace;
     struct ranker ranker;    /* its candidates: session_is_free */
     uint32_t last_completed; /* task; 0: none yet */
 
@@ -169,6 +172,9 @@ int64_t session_awake_ms(const struct session *session, int64_t now_ms);
  */
 size_t session_likely(const struct session *session, uint32_t agent, int64_t now_ms,
                       struct ranker_likely *likely, size_t most);
+
+/* Agents at work: heard in the last two hours, at most as many as may be active, at least 1. */
+uint32_t session_workers(const struct session *session, int64_t now_ms);
 
 /* The flow state as it looks at `now_ms`, without a further event. */
 enum flow_state session_flow_state(const struct session *session, int64_t now_ms);

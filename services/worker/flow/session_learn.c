@@ -1,5 +1,7 @@
 #include "services/worker/flow/session_learn.h"
 
+#include <math.h>
+
 /* --- the ranker --- */
 
 static uint8_t fan_out(const struct session *session, uint32_t number)
@@ -117,6 +119,32 @@ static void tell_forecast(struct session *session, const struct event *event)
     }
 }
 
+uint32_t session_workers(const struct session *session, int64_t now_ms)
+{
+    uint32_t workers = 0;
+
+    for (uint32_t i = 0; i < session->agent_names.count; i++) {
+        workers += now_ms - session->agents[i].heard_ms <= SESSION_WORKS_MS;
+    }
+    workers = workers > session->active_most ? session->active_most : workers;
+    return workers == 0 ? 1 : workers;
+}
+
+/* What has children was done with them. */
+static void tell_pace(struct session *session, const struct task *task, int64_t now_ms)
+{
+    const double spread = effort_spread(&session->effort);
+    const struct effort_input input = {
+        .weight = task->weight, .attempt = task->attempt, .phase = task->phase};
+
+    if (task->children == 0 &&
+        pace_completed(&session->pace,
+                       effort_minutes(&session->effort, &input) * exp(spread * spread / 2),
+                       task->created_awake_ms)) {
+        pace_block(&session->pace, session_workers(session, now_ms), session->awake_ms);
+    }
+}
+
 void learn_event(struct session *session, const struct event *event)
 {
     tell_forecast(session, event);
@@ -142,6 +170,7 @@ void learn_event(struct session *session, const struct event *event)
     case EVENT_FINISHED:
         if (is_completion(event)) {
             session->last_completed = event->task;
+            tell_pace(session, &session->tasks[event->task], event->unix_ms);
         }
         return;
     default:

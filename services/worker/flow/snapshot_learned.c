@@ -118,11 +118,23 @@ static void code_forecast(struct coder *coder, struct forecast *forecast, int64_
     }
 }
 
+static void code_pace(struct coder *coder, struct pace *pace, int64_t awake_ms)
+{
+    coder_u32(coder, &pace->completed, PACE_BLOCK - 1);
+    coder_u32(coder, &pace->newer, PACE_BLOCK_MOST - 1);
+    coder_double(coder, &pace->minutes);
+    code_past(coder, &pace->began_ms, awake_ms);
+    coder_u64(coder, &pace->blocks);
+    coder_double(coder, &pace->mean);
+    code_squares(coder, &pace->variance, 1);
+}
+
 void snapshot_code_learned(struct coder *coder, struct session *session)
 {
     code_effort(coder, &session->effort);
     code_holds(coder, &session->holds);
     code_forecast(coder, &session->forecast, session->last_ms);
+    code_pace(coder, &session->pace, session->awake_ms);
 }
 
 /* --- ranker --- */

@@ -1,4 +1,4 @@
-"""What a session says of itself, before it is known: completions soon, effort, what the flow states mean.
+"""What a session says of itself, before it is known: completions soon, effort, flow states, remaining time.
 
 Each log is replayed through the worker's own session; nothing is learned from before it has been forecast. Without
 FB_BENCH_LOGS (files in the form that flow_replay --help describes) the logs are generated, with fixed seeds.
@@ -8,7 +8,7 @@ import math
 import statistics
 
 from measure import table, verdict
-from replay import NOTES, of, replayed
+from replay import GIVEN, NOTES, of, replayed
 
 SAID = {"base": "base rate", "raw": "raw persistence", "poisson": "EWMA-Poisson", "markov": "Markov persistence",
         "model": "learned", "published": "published"}
@@ -93,18 +93,53 @@ def states(found):
     return shares
 
 
+def pinball(found, said, share):
+    return statistics.fmean(max(share * (one["actual"] - one[said]), (share - 1) * (one["actual"] - one[said]))
+                            for one in found)
+
+
+def under(found, said):
+    return statistics.fmean(one["actual"] <= one[said] for one in found)
+
+
+def remaining(title, lines, notes=()):
+    """Awake minutes until all is done that was open; a row for us and one for Holt. None if nothing came of any."""
+    found = of(lines, "remaining")
+    if not found:
+        return None
+    figures = {name: (under(found, p50), under(found, p90), pinball(found, p50, 0.5), pinball(found, p90, 0.9))
+               for name, p50, p90 in (("dispatched", "p50", "p90"), ("Holt's linear trend", "holt50", "holt90"))}
+    unknown = sum(one["unknown"] for one in of(lines, "log"))
+    table(f"Remaining time: {title} ({len(found):,} forecasts; of {unknown:,} the end is not in the logs)",
+          ["said by", "under p50", "under p90", "pinball p50, min", "pinball p90, min"],
+          [[name, f"{a:.2f}", f"{b:.2f}", f"{c:,.0f}", f"{d:,.0f}"] for name, (a, b, c, d) in figures.items()], notes)
+    return figures
+
+
 def main():
     lines = replayed()
     holds = completions(of(lines, "forecast"))
     if of(lines, "effort"):
         effort(of(lines, "effort"))
     shares = states(of(lines, "state"))
+    if GIVEN:
+        times = remaining("until what is open is done", lines)
+    else:
+        remaining("projects that keep growing, until what is open is done", lines)
+        times = remaining("projects planned at their begin, until what is open is done", replayed(once=True), [
+            "Awake time, in which a silence counts for two hours at most. The forecast knows nothing of what will be "
+            "added; where projects keep growing, agents prefer the new and the last of the old take long."])
     print()
     for minutes, (better, sessions, all_sessions) in holds.items():
         verdict(f"{minutes} min: learned beats Markov persistence on Brier"
                 f" (on {sessions} of {all_sessions} sessions with 100 ticks)", better)
     rising = list(shares.values())
     verdict("P(completion | state) rises from state to state", rising == sorted(rising))
+    if times is not None:
+        (_, covered, *ours), (_, _, *holt) = times.values()
+        verdict(f"remaining time: 80 to 95 % under p90 ({covered:.1%})", 0.80 <= covered <= 0.95)
+        verdict("remaining time: pinball loss below Holt's at p50 and p90",
+                all(mine < his for mine, his in zip(ours, holt)))
 
 
 main()

@@ -86,6 +86,20 @@ static void it_falls_back_to_the_prior_where_that_is_better(void **state)
     }
 }
 
+static void its_spread_is_that_of_the_holds(void **state)
+{
+    const struct effort_input input = {.weight = 5, .attempt = 1};
+    unsigned short seed[3] = {4, 5, 6};
+    struct effort effort = effort_unlearned();
+
+    (void)state;
+    assert_true(effort_spread(&effort) == EFFORT_SPREAD);
+    for (int i = 0; i < 500; i++) {
+        effort_learn(&effort, &input, (int64_t)(600000 * exp(.8 * deviate(seed))));
+    }
+    assert_true(fabs(effort_spread(&effort) - .8) < .25);
+}
+
 static void absurd_holds_leave_it_finite(void **state)
 {
     static const int64_t holds[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
@@ -110,6 +124,7 @@ int main(void)
         cmocka_unit_test(nothing_learned_is_the_prior),
         cmocka_unit_test(it_learns_what_the_prior_does_not_know),
         cmocka_unit_test(it_falls_back_to_the_prior_where_that_is_better),
+        cmocka_unit_test(its_spread_is_that_of_the_holds),
         cmocka_unit_test(absurd_holds_leave_it_finite),
     };
 
