@@ -4,8 +4,8 @@
     logs_of_beads.py REPOSITORY NAME >LOG
 
 Reads every version of every issue that the git history of REPOSITORY has in .beads/*.jsonl and writes one JSON
-object a line, in the order of time (flow_replay --help says what they mean). An issue becomes a number; of titles
-and bodies nothing is written.
+object a line, in the order of time (flow_replay --help says what they mean). Issues and who
+works on them become numbers; of titles and bodies nothing is written.
 """
 
 import json
@@ -71,6 +71,7 @@ def lines(repository):
 def versions(repository):
     """Issues by id: the versions of each, by the time of their last change."""
     issues = {}
+    names = {None: "", "": ""}
     for line in lines(repository):
         try:
             issue = json.loads(line)
@@ -88,7 +89,7 @@ def versions(repository):
             unix_ms(comment.get("created_at")) for comment in issue.get("comments") or [])))
         issues.setdefault(issue["id"], {})[(updated or created, issue.get("status"))] = (
             created, unix_ms(issue.get("closed_at")), issue.get("priority"),
-            (issue.get("assignee") or "")[:60], links, comments)
+            names.setdefault(issue.get("assignee"), f"agent-{len(names) - 1}"), links, comments)
     return issues
 
 
