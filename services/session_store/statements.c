@@ -89,6 +89,9 @@ const char *const statements[STATEMENT_COUNT] = {
     " AND task_match MATCH $16 AND task_match.rowid BETWEEN $17 AND $18" FOUND_END("$19"),
     [TASK_SNIPPET] = "SELECT snippet(task_match, -1, char(2), char(3), '…', 20) FROM task_match"
                      " WHERE task_match MATCH $1 AND rowid = $2",
+    [TASK_SNIPPETS] = "SELECT snippet(task_match, -1, char(2), char(3), '…', 20), rowid"
+                      " FROM task_match WHERE task_match MATCH $1 AND rowid BETWEEN $2 AND $3"
+                      " AND +rowid IN (SELECT value FROM json_each($4))",
     [TASK_STRAY] = "SELECT id FROM (SELECT id FROM task UNION SELECT id FROM task_text)"
                    " WHERE id >> 20 NOT IN (SELECT key FROM session)"
                    " AND id >> 20 NOT IN (SELECT session FROM purge)",

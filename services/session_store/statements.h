@@ -31,6 +31,7 @@ enum statement {
     TASK_LIST,
     TASK_SEARCH,
     TASK_SNIPPET,
+    TASK_SNIPPETS,
     TASK_STRAY,
     TEXT_READ,
     TEXT_PUT,

@@ -7,6 +7,7 @@
 const struct query queries[QUERIES] = {
     {"word in 3 tasks", .word = RARE, .state = -1},
     {"word in 1 task of 16", .word = COMMON, .state = -1},
+    {"beginning of such a word", .word = "pars", .text = "pars*", .state = -1},
     {"word in most tasks", .word = USUAL, .state = -1},
     {"active tasks of an agent", .agent = "agent-3", .state = 1},
     {"blocked tasks of a session", .session = "plan-00000", .state = 2},

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TASKS_OF_SESSION = 100, ANSWERS_MOST = 20, QUERIES = 6 };
+enum { TASKS_OF_SESSION = 100, ANSWERS_MOST = 20, QUERIES = 7 };
 
 #define RARE   "zanzibar"
 #define COMMON "parser"
@@ -36,6 +36,7 @@ struct query_task query_task_of(size_t index, size_t count);
 struct query {
     const char *name;
     const char *word;    /* in title or body; NULL for any */
+    const char *text;    /* the same as the store takes it, where that differs */
     const char *session; /* NULL for all */
     const char *agent;   /* NULL for any */
     int state;           /* -1 for any */

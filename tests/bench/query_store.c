@@ -124,7 +124,7 @@ static size_t store_ask(void *self, const struct query *query)
     }
     request.page_size = ANSWERS_MOST;
     if (query->word != NULL) {
-        request.text = (char *)(uintptr_t)query->word;
+        request.text = (char *)(uintptr_t)(query->text != NULL ? query->text : query->word);
     }
     if (query->session != NULL) {
         request.session_id = (char *)(uintptr_t)query->session;

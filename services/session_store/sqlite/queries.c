@@ -1,5 +1,6 @@
 #include "services/session_store/sqlite/operations.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { SNIPPET_BYTES = 1024 };
@@ -87,9 +88,64 @@ static const char *snippet_cut(sqlite3_stmt *statement, struct fb_arena *arena)
     return fb_arena_printf(arena, "%.*s\u2026", (int)size, text);
 }
 
+/* The ids of what was found as a list for TASK_SNIPPETS, with the least and the most of them. */
+static const char *found_ids(struct engine_search_tasks *search, int64_t *least, int64_t *most)
+{
+    size_t room = 24 * search->found_count + 3;
+    char *list = fb_arena_alloc(&search->op.arena, room);
+    size_t at = 0;
+
+    *least = INT64_MAX;
+    *most = 0;
+    for (size_t i = 0; i < search->found_count && list != NULL; i++) {
+        int64_t id = search->found[i].place.id;
+
+        at += (size_t)snprintf(list + at, room - at, "%c%lld", i == 0 ? '[' : ',', (long long)id);
+        *least = id < *least ? id : *least;
+        *most = id > *most ? id : *most;
+    }
+    if (list != NULL) {
+        snprintf(list + at, room - at, at > 0 ? "]" : "[]");
+    }
+    return list;
+}
+
+/* In one go through all that matches: the beginning of a word has to be looked up each time anew. */
+static int snippets_at_once(struct database *database, struct engine_search_tasks *search)
+{
+    int64_t least;
+    int64_t most;
+    const char *ids = found_ids(search, &least, &most);
+    sqlite3_stmt *statement;
+    int code;
+
+    if (ids == NULL) {
+        return SQLITE_NOMEM;
+    }
+    statement = database_bind(database, TASK_SNIPPETS, "tiit", search->match, least, most, ids);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(statement, 1);
+
+        for (size_t i = 0; i < search->found_count; i++) {
+            if (search->found[i].place.id == id) {
+                search->found[i].snippet = snippet_cut(statement, &search->op.arena);
+                if (search->found[i].snippet == NULL) {
+                    database_end(statement);
+                    return SQLITE_NOMEM;
+                }
+            }
+        }
+    }
+    database_end(statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 /* Only of what is sent: a snippet costs more than the finding. */
 static int search_snippets(struct database *database, struct engine_search_tasks *search)
 {
+    if (strstr(search->match, "\" *") != NULL) {
+        return snippets_at_once(database, search);
+    }
     for (size_t i = 0; i < search->found_count; i++) {
         struct engine_found *found = &search->found[i];
         sqlite3_stmt *statement =

@@ -469,6 +469,30 @@ static void a_blob_is_found_by_its_digest_in_its_scope(void **state)
     op_finish(&read.op);
 }
 
+static void a_blob_outlives_the_sessions_that_speak_of_it(void **state)
+{
+    struct engine *engine = engine_in(state);
+    struct engine_put_blob put = {
+        .op = {.kind = ENGINE_PUT_BLOB}, .scope = "", .data = bytes_of("evidence")};
+    struct engine_read_blob read = {.op = {.kind = ENGINE_READ_BLOB}, .scope = ""};
+    struct engine_delete_session delete = {
+        .op = {.kind = ENGINE_DELETE_SESSION}, .scope = "", .session_id = "s"};
+
+    codec_sha256(put.data, put.sha256);
+    memcpy(read.sha256, put.sha256, sizeof(read.sha256));
+    op_do(engine, &put.op);
+    op_finish(&put.op);
+    delete.epoch = must_acquire(engine, "s", "w");
+    must_append(engine, "s", delete.epoch, 0, "r1", TEXTS("names the blob"));
+    op_do(engine, &delete.op);
+    assert_code(&delete.op, FB_OK, "");
+    op_finish(&delete.op);
+    op_do(engine, &read.op);
+    assert_code(&read.op, FB_OK, "");
+    assert_true(bytes_are(read.data, "evidence"));
+    op_finish(&read.op);
+}
+
 static void an_empty_blob_is_a_blob(void **state)
 {
     struct engine *engine = engine_in(state);
@@ -707,6 +731,7 @@ int main(void)
         TEST(time_in_a_session_never_decreases_when_the_clock_does),
         TEST(the_largest_append_comes_back),
         TEST(a_blob_is_found_by_its_digest_in_its_scope),
+        TEST(a_blob_outlives_the_sessions_that_speak_of_it),
         TEST(an_empty_blob_is_a_blob),
         TEST(a_change_of_content_is_a_new_version_and_a_new_fetch_is_not),
         TEST(entries_are_chosen_by_server_and_digest),

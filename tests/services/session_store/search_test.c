@@ -149,6 +149,10 @@ static void a_snippet_shows_where_the_match_is(void **state)
     assert_string_equal(numbers, "1");
     assert_string_equal(search.found[0].snippet, "Read the file and name \2unknown\3 keys.");
     op_finish(&search.op);
+    search = search_of(&world->arena, "unkn* rea*");
+    search_do(world->engine, &search, numbers);
+    assert_string_equal(search.found[0].snippet, "\2Read\3 the file and name \2unknown\3 keys.");
+    op_finish(&search.op);
     search.snippets = false;
     search_do(world->engine, &search, numbers);
     assert_string_equal(search.found[0].snippet, "");
