@@ -174,9 +174,10 @@ struct done_command {
     bool next; /* claim the next one, too */
 };
 
+/* Besides fields and links; both or neither. */
 enum edit_action {
-    EDIT_FIELDS,
-    EDIT_LINKS,
+    EDIT_FIELDS, /* none */
+    EDIT_LINKS,  /* none */
     EDIT_CANCEL,
     EDIT_RETRY,
     EDIT_REOPEN,
@@ -189,8 +190,8 @@ struct edit_command {
     uint32_t task;
     uint32_t if_rev; /* 0: whatever it is */
     enum edit_action action;
-    struct event fields;            /* EDIT_FIELDS: its `edited` */
-    const struct event_link *links; /* EDIT_LINKS: `task` is this one, for all */
+    struct event fields;            /* its `edited`; changes nothing where its `fields` are 0 */
+    const struct event_link *links; /* `task` is this one, for all */
     size_t link_count;
     struct fb_text reason; /* EDIT_REOPEN needs one */
     uint32_t chains_most;  /* EDIT_CHAIN: as in a plan */
@@ -224,6 +225,7 @@ bool decide_pulse(struct decision *decision, const struct pulse_command *command
  */
 bool decide_done(struct decision *decision, const struct done_command *command);
 
+/* Fields, links and action, all or none. EDIT_CHAIN goes without links. */
 bool decide_edit(struct decision *decision, const struct edit_command *command);
 
 /*

@@ -11,20 +11,6 @@ static int64_t retry_at_ms(uint32_t number, const struct task *task, int64_t now
     return now_ms + wait_ms + wait_ms * spread / 1000;
 }
 
-static bool edit_state(struct decision *d, const struct edit_command *command, enum task_state from,
-                       struct event event)
-{
-    const struct task *task = &d->session->tasks[command->task];
-
-    if (task->state != from) {
-        return refusal_set(d, REFUSAL_CONFLICT, command->task, 0, "task %u is %s, not %s",
-                           command->task, task_state_name(task->state), task_state_name(from));
-    }
-    event.kind = EVENT_REQUEUED;
-    event.requeued.reason = command->reason;
-    return deciding_is_valid(d, event) && deciding_emit(d, event);
-}
-
 /* Whether the link can be dropped, or there be one more. */
 static bool may_change(struct decision *d, const struct event_link *link)
 {
@@ -51,7 +37,22 @@ static bool may_change(struct decision *d, const struct event_link *link)
     return true;
 }
 
-static bool edit_links(struct decision *d, const struct edit_command *command, struct event event)
+/* --- what is to happen: links, which alone may still be refused, then fields, then the action --- */
+
+enum { PARTS_MOST = 3 };
+
+struct parts {
+    struct event events[PARTS_MOST];
+    size_t count;
+};
+
+static bool add_part(struct decision *d, struct parts *parts, struct event event)
+{
+    parts->events[parts->count++] = event;
+    return deciding_is_valid(d, event);
+}
+
+static bool add_links(struct decision *d, const struct edit_command *command, struct parts *parts)
 {
     struct event_link *links = fb_arena_alloc(d->arena, (command->link_count + 1) * sizeof(*links));
 
@@ -66,17 +67,130 @@ static bool edit_links(struct decision *d, const struct edit_command *command, s
             return false;
         }
     }
-    event.kind = EVENT_LINKED;
-    event.task = 0;
-    event.linked.links = links;
-    event.linked.link_count = command->link_count;
-    return deciding_is_valid(d, event) && deciding_emit(d, event);
+    return add_part(d, parts,
+                    (struct event){.kind = EVENT_LINKED,
+                                   .actor = command->agent,
+                                   .linked = {.links = links, .link_count = command->link_count}});
+}
+
+static bool add_fields(struct decision *d, const struct edit_command *command, struct parts *parts)
+{
+    return add_part(d, parts,
+                    (struct event){.kind = EVENT_EDITED,
+                                   .actor = command->agent,
+                                   .task = command->task,
+                                   .edited = command->fields.edited});
+}
+
+static bool add_requeue(struct decision *d, const struct edit_command *command,
+                        enum task_state from, enum event_cause cause, struct parts *parts)
+{
+    const struct task *task = &d->session->tasks[command->task];
+
+    if (task->state != from) {
+        return refusal_set(d, REFUSAL_CONFLICT, command->task, 0, "task %u is %s, not %s",
+                           command->task, task_state_name(task->state), task_state_name(from));
+    }
+    return add_part(
+        d, parts,
+        (struct event){
+            .kind = EVENT_REQUEUED,
+            .actor = command->agent,
+            .task = command->task,
+            .requeued = {.cause = cause,
+                         .reason = command->reason,
+                         .defer_until_unix_ms = cause == EVENT_RETRIED
+                                                    ? retry_at_ms(command->task, task, d->now_ms)
+                                                    : 0}});
+}
+
+static bool add_cancel(struct decision *d, const struct edit_command *command, struct parts *parts)
+{
+    const struct task *task = &d->session->tasks[command->task];
+
+    if (task_has_ended(task->state)) {
+        return refusal_set(d, REFUSAL_CONFLICT, command->task, 0, "task %u has ended as %s",
+                           command->task, task_state_name(task->state));
+    }
+    return add_part(
+        d, parts,
+        (struct event){.kind = EVENT_FINISHED,
+                       .actor = command->agent,
+                       .task = command->task,
+                       .finished = {.outcome = EVENT_CANCELLED, .summary = command->reason}});
+}
+
+static bool add_retry(struct decision *d, const struct edit_command *command, struct parts *parts)
+{
+    const struct task *task = &d->session->tasks[command->task];
+
+    if (task->state == TASK_FAILED && task->attempt >= TASK_ATTEMPTS_MOST) {
+        return refusal_set(d, REFUSAL_BUDGET, command->task, 0,
+                           "task %u was tried %u times; plan another way to do it", command->task,
+                           task->attempt);
+    }
+    return add_requeue(d, command, TASK_FAILED, EVENT_RETRIED, parts);
+}
+
+static bool add_unblock(struct decision *d, const struct edit_command *command, struct parts *parts)
+{
+    const struct session *s = d->session;
+    const struct task *task = &s->tasks[command->task];
+
+    if (task->state == TASK_BLOCKED && task->blocker != 0) {
+        return refusal_set(d, REFUSAL_CONFLICT, command->task, task->blocker,
+                           "task %u waits for task %u, not for an answer; drop that link",
+                           command->task, task->blocker);
+    }
+    if (task->state == TASK_BLOCKED && task->blocked_by != 0 &&
+        task->blocked_by == session_agent_of(s, command->agent) + 1) {
+        return refusal_set(d, REFUSAL_CONFLICT, command->task, 0,
+                           "task %u waits for an answer by another than who asked: %.200s",
+                           command->task, task->gate);
+    }
+    return add_requeue(d, command, TASK_BLOCKED, EVENT_UNBLOCKED, parts);
+}
+
+static bool add_action(struct decision *d, const struct edit_command *command, struct parts *parts)
+{
+    switch (command->action) {
+    case EDIT_FIELDS:
+    case EDIT_LINKS:
+        return true;
+    case EDIT_CANCEL:
+        return add_cancel(d, command, parts);
+    case EDIT_RETRY:
+        return add_retry(d, command, parts);
+    case EDIT_REOPEN:
+        return add_requeue(d, command, TASK_COMPLETED, EVENT_REOPENED, parts);
+    case EDIT_UNBLOCK:
+        return add_unblock(d, command, parts);
+    case EDIT_CHAIN:
+        return command->link_count == 0 ||
+               refusal_set(d, REFUSAL_INVALID, command->task, 0,
+                           "links: a task is taken apart first, and linked then");
+    }
+    return refusal_set(d, REFUSAL_INVALID, command->task, 0, "action: there is no such action");
+}
+
+/* Everything is checked before anything happens. */
+static bool gather(struct decision *d, const struct edit_command *command, struct parts *parts)
+{
+    const bool nothing = command->link_count == 0 && command->action <= EDIT_LINKS;
+
+    if (command->link_count != 0 && !add_links(d, command, parts)) {
+        return false;
+    }
+    if ((nothing || command->fields.edited.fields != 0) && !add_fields(d, command, parts)) {
+        return false;
+    }
+    return add_action(d, command, parts);
 }
 
 static bool edit(struct decision *d, const struct edit_command *command)
 {
+    struct parts parts = {.count = 0};
     const struct task *task;
-    struct event event = {.actor = command->agent, .task = command->task};
 
     if (!deciding_knows(d, command->task)) {
         return false;
@@ -89,41 +203,19 @@ static bool edit(struct decision *d, const struct edit_command *command)
         d->refusal.fence = task->rev;
         return false;
     }
-    switch (command->action) {
-    case EDIT_FIELDS:
-        event.kind = EVENT_EDITED;
-        event.edited = command->fields.edited;
-        return deciding_is_valid(d, event) && deciding_emit(d, event);
-    case EDIT_LINKS:
-        return edit_links(d, command, event);
-    case EDIT_CANCEL:
-        if (task_has_ended(task->state)) {
-            return refusal_set(d, REFUSAL_CONFLICT, command->task, 0, "task %u has ended as %s",
-                               command->task, task_state_name(task->state));
-        }
-        event.kind = EVENT_FINISHED;
-        event.finished.outcome = EVENT_CANCELLED;
-        event.finished.summary = command->reason;
-        return deciding_is_valid(d, event) && deciding_emit(d, event);
-    case EDIT_RETRY:
-        if (task->state == TASK_FAILED && task->attempt >= TASK_ATTEMPTS_MOST) {
-            return refusal_set(d, REFUSAL_BUDGET, command->task, 0,
-                               "task %u was tried %u times; plan another way to do it",
-                               command->task, task->attempt);
-        }
-        event.requeued.cause = EVENT_RETRIED;
-        event.requeued.defer_until_unix_ms = retry_at_ms(command->task, task, d->now_ms);
-        return edit_state(d, command, TASK_FAILED, event);
-    case EDIT_REOPEN:
-        event.requeued.cause = EVENT_REOPENED;
-        return edit_state(d, command, TASK_COMPLETED, event);
-    case EDIT_UNBLOCK:
-        event.requeued.cause = EVENT_UNBLOCKED;
-        return edit_state(d, command, TASK_BLOCKED, event);
-    case EDIT_CHAIN:
-        return deciding_expand(d, command->agent, command->task, command->chains_most);
+    if (!gather(d, command, &parts)) {
+        return false;
     }
-    return refusal_set(d, REFUSAL_INVALID, command->task, 0, "action: there is no such action");
+    if (command->action == EDIT_CHAIN &&
+        !deciding_expand(d, command->agent, command->task, command->chains_most)) {
+        return false;
+    }
+    for (size_t i = 0; i < parts.count; i++) {
+        if (!deciding_emit(d, parts.events[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool decide_edit(struct decision *d, const struct edit_command *command)

@@ -105,11 +105,11 @@ static bool any_edit(struct play *play, struct fb_text agent, uint32_t task)
         .agent = agent,
         .task = task,
         .action = (enum edit_action)below(play, EDIT_CHAIN + 1),
-        .fields = {.edited = {.fields = EVENT_FIELD_TITLE | EVENT_FIELD_WEIGHT,
+        .fields = {.edited = {.fields = below(play, 2) * (EVENT_FIELD_TITLE | EVENT_FIELD_WEIGHT),
                               .title = FB_TEXT("new"),
                               .weight = 1 + below(play, 10)}},
         .links = any_link(play, task),
-        .link_count = 1,
+        .link_count = below(play, 2),
         .reason = FB_TEXT("because"),
     };
 

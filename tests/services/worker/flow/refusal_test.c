@@ -226,6 +226,66 @@ static void edits_are_refused_by_what_they_name(void **state)
     world_finish(&w);
 }
 
+static void an_edit_of_several_things_is_done_whole_or_not_at_all(void **state)
+{
+    const struct plan_link after = {.item = 1, .kind = EVENT_LINK_AFTER};
+    const struct plan_item items[] = {item("", NULL, 0), item("", &after, 1), item("", NULL, 0)};
+    struct event_link link = {.on = 2, .kind = EVENT_LINK_AFTER};
+    struct edit_command edit = {
+        .agent = ann,
+        .task = 1,
+        .fields = {.edited = {.fields = EVENT_FIELD_TITLE, .title = FB_TEXT("new")}},
+        .links = &link,
+        .link_count = 1,
+        .action = EDIT_CANCEL,
+    };
+    struct world w;
+
+    (void)state;
+    world_begin(&w);
+    assert_true(plan(&w, items, 3));
+    refuse_edit(&w, &edit, REFUSAL_CYCLE, " -> ");
+    link.on = 3;
+    edit.action = EDIT_REOPEN;
+    edit.reason = FB_TEXT("why not");
+    refuse_edit(&w, &edit, REFUSAL_CONFLICT, "task 1 is queued, not completed");
+    edit.action = EDIT_CHAIN;
+    refuse_edit(&w, &edit, REFUSAL_INVALID, "links:");
+    edit.action = EDIT_CANCEL;
+    assert_true(decide_edit(&w.d, &edit));
+    assert_string_equal(w.d.session->tasks[1].title, "new");
+    assert_int_equal(session_holds_up(w.d.session, 1), 3);
+    expect_state(&w, 1, TASK_CANCELLED);
+    assert_true(decide_undo(&w.d, &(struct undo_command){.agent = ann}));
+    assert_string_equal(w.d.session->tasks[1].title, "task");
+    assert_int_equal(w.d.session->tasks[1].unmet, 0);
+    expect_state(&w, 1, TASK_QUEUED);
+    world_finish(&w);
+}
+
+static void a_gate_is_opened_by_another_and_a_blocker_by_its_end(void **state)
+{
+    const struct plan_item items[] = {item("", NULL, 0), item("", NULL, 0)};
+    struct pulse_command pulse = {
+        .agent = ann, .task = 1, .state = PULSE_BLOCKED, .gate = FB_TEXT("which port?")};
+    struct edit_command open = {.agent = ann, .task = 1, .action = EDIT_UNBLOCK};
+    struct world w;
+
+    (void)state;
+    world_begin(&w);
+    assert_true(plan(&w, items, 2));
+    assert_true(next(&w, ann, 1));
+    assert_true(decide_pulse(&w.d, &pulse));
+    refuse_edit(&w, &open, REFUSAL_CONFLICT, "by another than who asked: which port?");
+    open.agent = bob;
+    assert_true(decide_edit(&w.d, &open));
+    assert_true(next(&w, ann, 1));
+    pulse.blocker = 2;
+    assert_true(decide_pulse(&w.d, &pulse));
+    refuse_edit(&w, &open, REFUSAL_CONFLICT, "task 1 waits for task 2, not for an answer");
+    world_finish(&w);
+}
+
 static void stale_fences_are_refused_with_the_holder_and_its_fence(void **state)
 {
     const struct plan_item one = item("", NULL, 0);
@@ -309,6 +369,8 @@ int main(void)
         cmocka_unit_test(a_plan_that_the_store_would_not_take_at_once_is_refused_with_its_limit),
         cmocka_unit_test(a_session_is_full_at_200000_tasks),
         cmocka_unit_test(edits_are_refused_by_what_they_name),
+        cmocka_unit_test(an_edit_of_several_things_is_done_whole_or_not_at_all),
+        cmocka_unit_test(a_gate_is_opened_by_another_and_a_blocker_by_its_end),
         cmocka_unit_test(stale_fences_are_refused_with_the_holder_and_its_fence),
         cmocka_unit_test(a_clock_that_leaps_ahead_and_back_loses_no_work),
         cmocka_unit_test(more_words_than_a_session_knows_are_refused_whole),
