@@ -9,6 +9,12 @@
 
 enum {
     REQUEST_ID_BYTES = OWNER_BYTES + 1 + 20,
+    LIGHT_EVENTS = 8,  /* an append of no more says to queries what it changes */
+    FRESH_TASKS = 256, /* so many of them */
+    BUSY_TASKS = 8,    /* said at a time of what is left, in a session that is busy */
+    BUSY_PAUSE_MS = 5, /* and then */
+    IDLE_TASKS = 512,  /* in one that was not busy for IDLE_MS */
+    IDLE_MS = 200,
     PROJECT_AGAIN_MS = 5000, /* after a failure */
 };
 
@@ -34,6 +40,8 @@ void appends_drop(struct keeper_held *held)
         fb_client_call_cancel(held->projecting);
         held->projecting = NULL;
     }
+    fb_timer_clear(&held->project);
+    held->projection_failed = false;
     fb_timer_clear(&held->retry);
     while (held->appends != NULL) {
         struct append *append = held->appends;
@@ -270,6 +278,31 @@ static bool pack_message(struct append *append, const ProtobufCMessage *message)
     return true;
 }
 
+/*
+ * What queries are told is of now, so it goes with the last events there are. Many at once are answered
+ * first, and told little by little.
+ */
+static Flowbalancer__V1__Projection *projection_with(struct keeper_held *held,
+                                                     const struct append *append,
+                                                     struct fb_arena *arena)
+{
+    const int64_t sequence = append->after + append->count;
+    const int64_t now_ms = fb_loop_now_ms(held->keeper->loop);
+
+    held->busy_ms = now_ms;
+    if (append->next != NULL || held->projecting != NULL) {
+        return NULL;
+    }
+    if (append->count <= LIGHT_EVENTS) {
+        return unsaid_take(&held->unsaid, held->session, sequence, true, FRESH_TASKS, arena);
+    }
+    if (now_ms < held->project_ms) {
+        return NULL;
+    }
+    held->project_ms = now_ms + BUSY_PAUSE_MS;
+    return unsaid_take(&held->unsaid, held->session, sequence, false, BUSY_TASKS, arena);
+}
+
 /* Once for all tries, as the store compares them. */
 static bool pack(struct keeper_held *held, struct append *append)
 {
@@ -299,11 +332,7 @@ static bool pack(struct keeper_held *held, struct append *append)
             at += append->events[i].size;
             request.events[i] = &events[i];
         }
-        /* What queries are told is of now, so it goes with the last events there are. */
-        if (append->next == NULL && held->projecting == NULL) {
-            request.projection =
-                unsaid_take(&held->unsaid, held->session, append->after + append->count, &arena);
-        }
+        request.projection = projection_with(held, append, &arena);
         packed = pack_message(append, &request.base);
     }
     fb_arena_finish(&arena);
@@ -329,6 +358,11 @@ void appends_send(struct keeper_held *held)
 
 /* --- what no append had room for --- */
 
+static void on_project(struct fb_timer *timer)
+{
+    held_look(OWNER_OF(struct keeper_held, project, timer));
+}
+
 static void on_projected(void *arg, const struct fb_call_end *end, const ProtobufCMessage *reply)
 {
     struct keeper_held *held = arg;
@@ -338,8 +372,7 @@ static void on_projected(void *arg, const struct fb_call_end *end, const Protobu
     if (fb_text_is(trailer_text(end, "flowbalancer-reason"), "stale-epoch")) {
         held->lost = true;
     } else if (!fb_is_ok(end->status)) {
-        /* Said once more from the beginning, as nothing tells what is missing. */
-        unsaid_begin(&held->unsaid, held->session, 0);
+        held->projection_failed = true; /* and nothing tells what is missing */
         held->project_ms = fb_loop_now_ms(held->keeper->loop) + PROJECT_AGAIN_MS;
     }
     held_look_soon(held);
@@ -347,23 +380,35 @@ static void on_projected(void *arg, const struct fb_call_end *end, const Protobu
 
 void appends_project(struct keeper_held *held)
 {
+    struct fb_loop *loop = held->keeper->loop;
+    const int64_t now_ms = fb_loop_now_ms(loop);
+    const bool busy = now_ms - held->busy_ms < IDLE_MS;
     const struct fb_call_plan plan = {
         .path = STORE_METHOD("PutProjection"),
-        .deadline_ms = fb_loop_now_ms(held->keeper->loop) + STORE_CALL_MS,
+        .deadline_ms = now_ms + STORE_CALL_MS,
         .wait_for_ready = true,
     };
     Flowbalancer__V1__PutProjectionRequest request = FLOWBALANCER__V1__PUT_PROJECTION_REQUEST__INIT;
     struct fb_arena arena;
 
-    if (held->projecting != NULL || !unsaid_are_due(&held->unsaid, held->durable) ||
-        fb_loop_now_ms(held->keeper->loop) < held->project_ms) {
+    if (held->projection_failed && held->projecting == NULL && now_ms >= held->project_ms) {
+        held->projection_failed = false;
+        unsaid_begin(&held->unsaid, held->session, 0);
+    }
+    if (held->projecting != NULL || !unsaid_are_due(&held->unsaid, held->durable)) {
+        return;
+    }
+    if (now_ms < held->project_ms) {
+        fb_timer_set(loop, &held->project, held->project_ms, on_project);
         return;
     }
     fb_arena_init(&arena, 0);
     request.session_id = held->store_id;
     request.epoch = held->epoch;
-    request.projection = unsaid_take(&held->unsaid, held->session, held->durable, &arena);
+    request.projection = unsaid_take(&held->unsaid, held->session, held->durable, false,
+                                     busy ? BUSY_TASKS : IDLE_TASKS, &arena);
     if (request.projection != NULL) {
+        held->project_ms = busy ? now_ms + BUSY_PAUSE_MS : now_ms;
         held->projecting = fb_channel_unary(held->keeper->channel, &plan, &request.base,
                                             &flowbalancer__v1__put_projection_response__descriptor,
                                             on_projected, held);

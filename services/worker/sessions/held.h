@@ -111,7 +111,10 @@ struct keeper_held {
     /* what queries do not know yet */
     struct unsaid unsaid;
     struct fb_client_call *projecting; /* PutProjection: no append says anything meanwhile */
-    int64_t project_ms;                /* not before; monotonic */
+    bool projection_failed;            /* so all is to be said again */
+    int64_t project_ms;                /* what is left is not said before; monotonic */
+    int64_t busy_ms;                   /* last append */
+    struct fb_timer project;
 
     /* upkeep */
     struct fb_timer rest;

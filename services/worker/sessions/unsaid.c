@@ -77,6 +77,7 @@ static void add(struct unsaid *unsaid, uint32_t task, uint8_t due)
             unsaid->room = room;
         }
         unsaid->tasks[unsaid->first + unsaid->count++] = task;
+        unsaid->fresh++;
     }
     unsaid->due[task] |= due;
 }
@@ -311,10 +312,35 @@ static Flowbalancer__V1__SessionLine *session_line(const struct session *session
     return line;
 }
 
-Flowbalancer__V1__Projection *unsaid_take(struct unsaid *unsaid, const struct session *session,
-                                          int64_t sequence, struct fb_arena *arena)
+/* The first `taken` from `from` on are said. */
+static void drop(struct unsaid *unsaid, uint32_t from, uint32_t taken, int64_t sequence)
 {
-    const uint32_t most = unsaid->count < UNSAID_TASKS_MOST ? unsaid->count : UNSAID_TASKS_MOST;
+    const uint32_t behind = unsaid->first + unsaid->count - from - taken;
+
+    for (uint32_t i = 0; i < taken; i++) {
+        unsaid->due[unsaid->tasks[from + i]] = 0;
+    }
+    if (from == unsaid->first) {
+        unsaid->first += taken;
+    } else {
+        memmove(unsaid->tasks + from, unsaid->tasks + from + taken,
+                behind * sizeof(*unsaid->tasks));
+    }
+    unsaid->count -= taken;
+    unsaid->fresh = 0;
+    if (unsaid->count == 0) {
+        unsaid->first = 0;
+        unsaid->sequence = sequence;
+    }
+}
+
+Flowbalancer__V1__Projection *unsaid_take(struct unsaid *unsaid, const struct session *session,
+                                          int64_t sequence, bool fresh, uint32_t most,
+                                          struct fb_arena *arena)
+{
+    const uint32_t there = fresh ? unsaid->fresh : unsaid->count;
+    const uint32_t count = there < most ? there : most;
+    const uint32_t from = fresh ? unsaid->first + unsaid->count - there : unsaid->first;
     const size_t before = arena->used_bytes;
     Flowbalancer__V1__Projection *projection = fb_arena_alloc(arena, sizeof(*projection));
     uint32_t taken = 0;
@@ -324,12 +350,12 @@ Flowbalancer__V1__Projection *unsaid_take(struct unsaid *unsaid, const struct se
     }
     flowbalancer__v1__projection__init(projection);
     projection->line = session_line(session, arena);
-    projection->tasks = fb_arena_alloc(arena, (most + 1) * sizeof(*projection->tasks));
+    projection->tasks = fb_arena_alloc(arena, (count + 1) * sizeof(*projection->tasks));
     if (projection->line == NULL || projection->tasks == NULL) {
         return NULL;
     }
-    while (taken < most && arena->used_bytes - before < UNSAID_BYTES_MOST) {
-        const uint32_t task = unsaid->tasks[unsaid->first + taken];
+    while (taken < count && arena->used_bytes - before < UNSAID_BYTES_MOST) {
+        const uint32_t task = unsaid->tasks[from + taken];
 
         projection->tasks[taken] = task_line(session, task, unsaid->due[task], arena);
         if (projection->tasks[taken] == NULL) {
@@ -337,15 +363,7 @@ Flowbalancer__V1__Projection *unsaid_take(struct unsaid *unsaid, const struct se
         }
         taken++;
     }
-    for (uint32_t i = 0; i < taken; i++) {
-        unsaid->due[unsaid->tasks[unsaid->first + i]] = 0;
-    }
-    unsaid->first += taken;
-    unsaid->count -= taken;
-    if (unsaid->count == 0) {
-        unsaid->first = 0;
-        unsaid->sequence = sequence;
-    }
+    drop(unsaid, from, taken, sequence);
     projection->n_tasks = taken;
     projection->sequence = unsaid->sequence;
     return projection;

@@ -5,8 +5,9 @@
  * unsaid: what queries do not know yet of a session, and how it is said to the store.
  *
  * Notes after each decision which tasks look different in a search: those that the events are about, and
- * those that became ready, or no longer are, because of them. What there is to say goes along with the
- * next append, as far as there is room; the rest follows. Pure; one thread at a time.
+ * those that became ready, or no longer are, because of them. What is fresh goes along with the append of
+ * its events where that is small; the rest follows by and by, as indexing texts is dearer for the store
+ * than keeping events. Pure; one thread at a time.
  */
 
 #include <stdbool.h>
@@ -22,8 +23,7 @@
 enum { UNSAID_READY = 16 };
 
 enum {
-    UNSAID_TASKS_MOST = 2000,    /* in one message */
-    UNSAID_BYTES_MOST = 2 << 20, /* of texts in it, roughly */
+    UNSAID_BYTES_MOST = 256 << 10, /* of one message, roughly */
     UNSAID_BODY_BYTES = 16 << 10,
 };
 
@@ -32,6 +32,7 @@ struct unsaid {
     uint32_t *tasks; /* to be said, oldest first */
     uint32_t first;
     uint32_t count;
+    uint32_t fresh; /* of them, the last: since something was taken */
     uint32_t room;
     uint8_t *said; /* by task: its state as queries know it or will */
     uint8_t *due;  /* by task: what is to be said of it */
@@ -52,10 +53,11 @@ void unsaid_note(struct unsaid *unsaid, const struct session *session, const str
 bool unsaid_are_due(const struct unsaid *unsaid, int64_t sequence);
 
 /*
- * What is to be said, in the arena, and taken for said; the session must be as it is after `sequence`.
- * NULL when memory is exhausted: nothing was taken.
+ * Up to `most` tasks that are to be said, in the arena, and taken for said: the fresh ones, or else the
+ * oldest. The session must be as it is after `sequence`. NULL when memory is exhausted: nothing was taken.
  */
 Flowbalancer__V1__Projection *unsaid_take(struct unsaid *unsaid, const struct session *session,
-                                          int64_t sequence, struct fb_arena *arena);
+                                          int64_t sequence, bool fresh, uint32_t most,
+                                          struct fb_arena *arena);
 
 #endif

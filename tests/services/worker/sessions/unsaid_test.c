@@ -13,6 +13,8 @@
 
 static const struct keeper_config usual;
 
+enum { TASKS_MOST = 100 };
+
 /* --- the module alone --- */
 
 struct bench {
@@ -52,7 +54,8 @@ static void plan_two(struct bench *bench)
 static Flowbalancer__V1__Projection *take(struct bench *bench)
 {
     Flowbalancer__V1__Projection *projection =
-        unsaid_take(&bench->unsaid, bench->session, (int64_t)bench->session->events, &bench->arena);
+        unsaid_take(&bench->unsaid, bench->session, (int64_t)bench->session->events, false,
+                    TASKS_MOST, &bench->arena);
 
     assert_non_null(projection);
     return projection;
@@ -129,7 +132,7 @@ static void a_task_that_becomes_ready_by_anothers_end_is_said_again_without_text
 
 static void more_than_fits_is_said_by_and_by_and_its_sequence_last(void **state)
 {
-    enum { COUNT = 2 * UNSAID_TASKS_MOST + 10 };
+    enum { COUNT = 2 * TASKS_MOST + 10 };
     struct bench *bench = *state;
     struct plan_item *items = calloc(COUNT, sizeof(*items));
     struct decision d = decision_of(bench);
@@ -155,6 +158,31 @@ static void more_than_fits_is_said_by_and_by_and_its_sequence_last(void **state)
     assert_int_equal(said, COUNT);
     assert_int_equal(times, 3);
     free(items);
+}
+
+static void what_is_fresh_does_not_wait_for_what_is_left(void **state)
+{
+    struct bench *bench = *state;
+    struct decision d = decision_of(bench);
+    Flowbalancer__V1__Projection *projection;
+
+    plan_two(bench);
+    unsaid_take(&bench->unsaid, bench->session, 0, false, 0, &bench->arena);
+    (void)decide_plan(
+        &d, &(struct plan_command){.agent = FB_TEXT("ada"),
+                                   .items = &(struct plan_item){.task = {.title = FB_TEXT("third"),
+                                                                         .weight = 1,
+                                                                         .priority = 2}},
+                                   .count = 1});
+    note(bench, &d);
+    projection = unsaid_take(&bench->unsaid, bench->session, 9, true, TASKS_MOST, &bench->arena);
+    assert_non_null(projection);
+    assert_int_equal(projection->n_tasks, 1);
+    assert_int_equal(projection->tasks[0]->number, 3);
+    assert_int_equal(projection->sequence, 0);
+    projection = take(bench);
+    assert_int_equal(projection->n_tasks, 2);
+    assert_int_equal(projection->sequence, bench->session->events);
 }
 
 /* --- as queries see it --- */
@@ -275,6 +303,7 @@ int main(int argc, char **argv)
         BENCH_TEST(new_tasks_are_said_with_their_texts),
         BENCH_TEST(a_task_that_becomes_ready_by_anothers_end_is_said_again_without_texts),
         BENCH_TEST(more_than_fits_is_said_by_and_by_and_its_sequence_last),
+        BENCH_TEST(what_is_fresh_does_not_wait_for_what_is_left),
         WORLD_TEST(queries_know_what_was_answered),
         WORLD_TEST(queries_catch_up_with_a_plan_that_is_too_large_for_one_append),
         WORLD_TEST(what_a_lost_worker_left_unsaid_is_said_by_the_next),
