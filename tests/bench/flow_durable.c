@@ -31,6 +31,7 @@
 
 #include "flowbalancer/v1/session_store.pb-c.h"
 #include "runtime/base/clock.h"
+#include "runtime/log/log.h"
 #include "runtime/loop/loop.h"
 #include "runtime/rpc/channel.h"
 #include "runtime/rpc/h2/h2.h"
@@ -314,7 +315,7 @@ static struct caller *new_callers(struct bench *bench, size_t count)
 {
     struct caller *callers = calloc(count, sizeof(*callers));
 
-    if (callers == NULL) {
+    if (callers == NULL || count == 0) {
         fail("start", "out of memory");
     }
     for (size_t i = 0; i < count; i++) {
@@ -402,6 +403,7 @@ int main(int argc, char **argv)
 {
     struct bench bench = {.tasks = 100000, .callers = 1, .rounds = 2000, .session = "bench"};
 
+    fb_log_set_least(FB_WARN);
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--target") == 0) {
             bench.target = argv[i + 1];
