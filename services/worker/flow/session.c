@@ -237,7 +237,7 @@ static struct fb_status check(const struct session *session, const struct event 
     if (event->kind == EVENT_UNKNOWN) {
         return fb_ok;
     }
-    if (session->name == NULL && event->kind != EVENT_OPENED) {
+    if (session->name == NULL && event->kind != EVENT_OPENED && event->kind != EVENT_MERGED) {
         return fold_refuse("a session begins with being opened");
     }
     if (kinds[event->kind].about_task && session_task(session, event->task) == NULL) {
