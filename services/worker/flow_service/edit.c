@@ -137,7 +137,7 @@ static enum keeper_verdict answer_edit(struct flow_call *f, const struct decisio
 
     answer.committed = flow_committed(f, d);
     answer.task = view_task(&view, task, true);
-    answer.effects = effects_of(&view, task, before, &answer.n_effects);
+    answer.effects = effects_of(&view, task, before, false, &answer.n_effects);
     if (answer.committed == NULL || answer.task == NULL || answer.effects == NULL) {
         return flow_exhausted(f);
     }

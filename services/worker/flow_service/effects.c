@@ -43,13 +43,14 @@ static void look_around(struct walk *walk, uint32_t task)
 }
 
 Flowbalancer__V1__FlowTask **effects_of(const struct view *view, uint32_t task, uint64_t before,
-                                        size_t *count)
+                                        bool with_it, size_t *count)
 {
     struct walk walk = {.session = view->session, .before = before, .reached = {task}, .count = 1};
+    const size_t first = with_it ? 0 : 1;
 
     for (size_t at = 0; at < walk.count; at++) {
         look_around(&walk, walk.reached[at]);
     }
-    *count = walk.count - 1 < EFFECTS_MOST ? walk.count - 1 : EFFECTS_MOST;
-    return view_tasks(view, walk.reached + 1, *count);
+    *count = walk.count - first < EFFECTS_MOST ? walk.count - first : EFFECTS_MOST;
+    return view_tasks(view, walk.reached + first, *count);
 }

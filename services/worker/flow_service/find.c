@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "services/worker/flow_service/across.h"
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/search.h"
 #include "services/worker/flow_service/serve.h"
@@ -152,7 +153,8 @@ static const struct flow_method method = {.decide = decide};
 
 /* --- the request --- */
 
-static struct fb_status read_order(const char *name, bool words, enum search_order *order)
+static struct fb_status read_order(const Flowbalancer__V1__FindRequest *request,
+                                   struct search *search)
 {
     static const struct {
         const char *name;
@@ -164,24 +166,26 @@ static struct fb_status read_order(const char *name, bool words, enum search_ord
         {"updated", SEARCH_UPDATED},
     };
 
-    if (name[0] == '\0') {
-        *order = words ? SEARCH_RANK : SEARCH_SCHEDULE;
+    if (request->order[0] == '\0') {
+        const bool across = request->context == NULL || request->context->session[0] == '\0';
+
+        search->order = search->words.count > 0 ? SEARCH_RANK
+                        : across                ? SEARCH_UPDATED
+                                                : SEARCH_SCHEDULE;
         return fb_ok;
     }
     for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
-        if (strcmp(name, orders[i].name) == 0) {
-            *order = orders[i].order;
+        if (strcmp(request->order, orders[i].name) == 0) {
+            search->order = orders[i].order;
             return fb_ok;
         }
     }
     return fb_fail(FB_INVALID_ARGUMENT, "order is none of rank, schedule, number and updated");
 }
 
-static struct fb_status read_request(struct finding *finding,
-                                     const Flowbalancer__V1__FindRequest *request,
-                                     struct fb_arena *arena)
+static struct fb_status read_search(const Flowbalancer__V1__FindRequest *request,
+                                    struct fb_arena *arena, struct search *search)
 {
-    struct search *search = &finding->search;
     struct fb_status status;
 
     if (request->page_size > PAGE_MOST) {
@@ -194,26 +198,16 @@ static struct fb_status read_request(struct finding *finding,
         return fb_fail(FB_INVALID_ARGUMENT, "q has no word, or more than 32");
     }
     status = where_read(fb_text_of(request->where), arena, &search->where);
-    if (fb_is_ok(status)) {
-        status = read_order(request->order, search->words.count > 0, &search->order);
-    }
-    if (fb_is_ok(status) && request->cursor[0] != '\0') {
-        finding->begun = read_cursor(request->cursor, search->order, &finding->after);
-        status = finding->begun
-                     ? fb_ok
-                     : fb_fail(FB_INVALID_ARGUMENT,
-                               "cursor is not one of this search: order and q have to be "
-                               "as they were");
-    }
-    return status;
+    return fb_is_ok(status) ? read_order(request, search) : status;
 }
 
-void serve_find(struct fb_call *call, const ProtobufCMessage *message)
+/* In one session. */
+static void find_within(struct fb_call *call, const Flowbalancer__V1__FindRequest *request,
+                        const struct search *search)
 {
-    const Flowbalancer__V1__FindRequest *request = (const Flowbalancer__V1__FindRequest *)message;
-    struct flow_call *f = flow_call_create(call, message, request->context, NULL, false, &method);
+    struct flow_call *f =
+        flow_call_create(call, &request->base, request->context, NULL, false, &method);
     struct finding *finding;
-    struct fb_status status;
 
     if (f == NULL) {
         return;
@@ -224,12 +218,37 @@ void serve_find(struct fb_call *call, const ProtobufCMessage *message)
         return;
     }
     finding->f = f;
+    finding->search = *search;
     finding->search.agent = fb_text_of(request->context->agent);
     f->own = finding;
-    status = read_request(finding, request, f->arena);
-    if (!fb_is_ok(status)) {
-        flow_call_refuse(f, status);
-        return;
+    if (request->cursor[0] != '\0') {
+        finding->begun = read_cursor(request->cursor, search->order, &finding->after);
+        if (!finding->begun) {
+            flow_call_refuse(f,
+                             fb_fail(FB_INVALID_ARGUMENT,
+                                     "cursor is not one of this search: order and q have to be as "
+                                     "they were"));
+            return;
+        }
     }
     flow_call_begin(f);
+}
+
+void serve_find(struct fb_call *call, const ProtobufCMessage *message)
+{
+    const Flowbalancer__V1__FindRequest *request = (const Flowbalancer__V1__FindRequest *)message;
+    struct search *search = fb_arena_zalloc(fb_call_arena(call), 1, sizeof(*search));
+    struct fb_status status = search == NULL ? fb_fail(FB_RESOURCE_EXHAUSTED, "no memory to search")
+                                             : read_search(request, fb_call_arena(call), search);
+
+    if (fb_is_ok(status)) {
+        status = flow_check_context(request->context, false);
+    }
+    if (!fb_is_ok(status)) {
+        fb_call_finish(call, status);
+    } else if (request->context->session[0] == '\0') {
+        find_across(call, request, search);
+    } else {
+        find_within(call, request, search);
+    }
 }

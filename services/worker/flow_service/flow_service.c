@@ -9,11 +9,13 @@ static const struct fb_method flow_methods[] = {
     {"Find", FB_SERVER_STREAM, serve_find, .raw = false},
     {"Finish", FB_UNARY, serve_finish, .raw = false},
     {"Graph", FB_UNARY, serve_graph, .raw = false},
+    {"ListSessions", FB_UNARY, serve_list_sessions, .raw = false},
     {"Next", FB_SERVER_STREAM, serve_next, .raw = false},
     {"OpenSession", FB_UNARY, serve_open_session, .raw = false},
     {"Plan", FB_UNARY, serve_plan, .raw = false},
     {"Pulse", FB_UNARY, serve_pulse, .raw = false},
     {"Status", FB_UNARY, serve_status, .raw = false},
+    {"Undo", FB_UNARY, serve_undo, .raw = false},
     {"Watch", FB_SERVER_STREAM, serve_watch, .raw = false},
 };
 

@@ -4,7 +4,7 @@
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/serve.h"
 
-enum { HELD_MOST = 16, READY_MOST = 3 };
+enum { HELD_MOST = 16, READY_MOST = 3, CONFLICTS_MOST = 8 };
 
 static bool put_held(struct flow_call *f, const struct view *view,
                      Flowbalancer__V1__OpenSessionResponse *answer)
@@ -33,6 +33,30 @@ static bool put_ready(struct flow_call *f, const struct view *view,
     return answer->ready != NULL;
 }
 
+/* Both sides of merged changes; the newest are the ones to settle first. */
+static bool put_conflicts(struct flow_call *f, const struct session *session,
+                          Flowbalancer__V1__OpenSessionResponse *answer)
+{
+    const struct kept *kept = &session->kept;
+
+    answer->conflicts = fb_arena_zalloc(f->arena, CONFLICTS_MOST, sizeof(char *));
+    for (uint32_t i = kept->conflict_count;
+         answer->conflicts != NULL && i > 0 && answer->n_conflicts < CONFLICTS_MOST; i--) {
+        const struct kept_conflict *conflict = &kept->conflicts[i - 1];
+        char *sentence =
+            fb_arena_printf(f->arena,
+                            "#%u: %s was changed on both sides; the other says \"%s\"; "
+                            "Edit settles it",
+                            conflict->task, conflict->field, conflict->other);
+
+        if (sentence == NULL) {
+            return false;
+        }
+        answer->conflicts[answer->n_conflicts++] = sentence;
+    }
+    return answer->conflicts != NULL;
+}
+
 static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
 {
     const Flowbalancer__V1__OpenSessionRequest *request =
@@ -46,6 +70,7 @@ static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
         .active_most = request->active_most,
         .load_most = request->load_most,
         .automatic = request->auto_,
+        .lease_ms = request->lease_ms,
     };
     struct view view;
 
@@ -60,7 +85,7 @@ static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
     answer.line = view_line(&view, f->session);
     answer.created = f->keeper.created;
     if (answer.committed == NULL || answer.line == NULL || !put_held(f, &view, &answer) ||
-        !put_ready(f, &view, &answer)) {
+        !put_ready(f, &view, &answer) || !put_conflicts(f, d->session, &answer)) {
         return flow_exhausted(f);
     }
     return flow_answer(f, &answer.base);

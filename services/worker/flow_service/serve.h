@@ -10,6 +10,9 @@
 /* open.c */
 fb_handler_fn serve_open_session;
 
+/* across.c */
+fb_handler_fn serve_list_sessions;
+
 /* plan.c */
 fb_handler_fn serve_plan;
 
@@ -22,6 +25,9 @@ fb_handler_fn serve_finish;
 
 /* edit.c */
 fb_handler_fn serve_edit;
+
+/* undo.c */
+fb_handler_fn serve_undo;
 
 /* find.c */
 fb_handler_fn serve_find;

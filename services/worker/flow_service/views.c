@@ -156,6 +156,7 @@ static bool put_rest(const struct view *view, uint32_t number, Flowbalancer__V1_
     shown->gate = text_or_empty(task->gate);
     shown->note = text_or_empty(task->note);
     shown->summary = text_or_empty(task->summary);
+    shown->cold = task->cold != 0;
     return put_needs(view, task, shown) && put_evidence(view, task, shown) &&
            put_links(view, number, shown);
 }

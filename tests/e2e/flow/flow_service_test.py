@@ -1,0 +1,566 @@
+"""FlowService as a foreign gRPC program (grpcio) sees it, through router, worker and store."""
+
+import json
+import threading
+import unittest
+import xml.etree.ElementTree as xml
+
+import grpc
+
+from flow_suite import DEADLINE, Agent, FlowSuite, context_pb, event_pb, item, pb, ref, wait_until
+
+REASON = "flowbalancer-reason"
+REFUSAL = "flowbalancer-refusal-bin"
+
+
+def trailers(error):
+    return {key: value for key, value in error.trailing_metadata() or ()}
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.suite = FlowSuite(workers=2)
+        cls.addClassCleanup(cls.suite.__exit__)
+
+    def agent(self, name="ada", session=None, scope=""):
+        return Agent(self.suite.flow, session or self.id().rsplit(".", 1)[1][:100], name, scope)
+
+    def opened(self, *names, **more):
+        """Agents of a session of the test's name."""
+        agents = [self.agent(name) for name in names or ("ada",)]
+        for agent in agents:
+            agent.open(**more)
+        return agents if len(agents) > 1 else agents[0]
+
+    def refused(self, code, reason, call):
+        """The refusal that the trailer has."""
+        with self.assertRaises(grpc.RpcError) as caught:
+            call()
+        error = caught.exception
+        self.assertEqual(error.code(), code, error.details())
+        said = trailers(error)
+        self.assertEqual(said.get(REASON), reason, error.details())
+        self.assertTrue(error.details())
+        if REFUSAL not in said:
+            return None
+        refusal = pb.FlowRefusal.FromString(said[REFUSAL])
+        self.assertEqual(refusal.reason, reason)
+        return refusal
+
+    def invalid(self, named, call):
+        with self.assertRaises(grpc.RpcError) as caught:
+            call()
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+        self.assertIn(named, caught.exception.details())
+
+
+class Sessions(Case):
+    def test_a_session_is_made_by_whoever_opens_it_first(self):
+        ada = self.agent()
+        first = ada.open(name="The work", caps=["c", "gpu"], wip=2, declares=True)
+        self.assertTrue(first.created)
+        self.assertEqual(first.line.name, "The work")
+        self.assertEqual(first.line.session, ada.context.session)
+        second = self.agent("bob").open()
+        self.assertFalse(second.created)
+        self.assertEqual(second.line.agents, 2)
+        self.assertGreater(second.committed.seq, first.committed.seq)
+
+    def test_a_session_that_must_exist_is_not_made(self):
+        refusal = self.refused(grpc.StatusCode.NOT_FOUND, "no_such",
+                               lambda: self.agent().open(must_exist=True))
+        self.assertIsNone(refusal)
+
+    def test_an_agent_that_comes_back_is_told_what_it_holds_and_what_is_next(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"), item("c"))
+        claim = ada.claim().claims[0]
+        answer = ada.open()
+        self.assertEqual([held.task.task for held in answer.held], [claim.task.task])
+        self.assertEqual(answer.held[0].fence, claim.fence)
+        self.assertTrue(answer.held[0].held)
+        self.assertEqual(len(answer.ready), 1)
+
+    def test_the_same_id_in_two_scopes_is_two_sessions(self):
+        blue = self.agent(session="shared", scope="blue")
+        red = self.agent(session="shared", scope="red")
+        blue.open()
+        blue.plan(item("only here"))
+        self.assertEqual(red.open().line.tasks, 0)
+        self.assertEqual(blue.status().line.tasks, 1)
+
+    def test_sessions_of_a_scope_are_listed_the_last_changed_first(self):
+        for name in ("first", "second", "third"):
+            self.agent(session="listed-" + name, scope="lists").open(name="Listed " + name)
+        context = context_pb.CallContext(agent="test", scope="lists")
+        request = pb.ListFlowSessionsRequest(context=context, prefix="Listed", page_size=2)
+        first = self.suite.flow.ListSessions(request, timeout=DEADLINE)
+        self.assertEqual([line.session for line in first.sessions],
+                         ["listed-third", "listed-second"])
+        request.page_token = first.next_page_token
+        last = self.suite.flow.ListSessions(request, timeout=DEADLINE)
+        self.assertEqual([line.name for line in last.sessions], ["Listed first"])
+        self.assertEqual(last.next_page_token, "")
+
+    def test_what_is_missing_or_malformed_is_named(self):
+        ada = self.opened()
+        flow = self.suite.flow
+        self.invalid("context", lambda: flow.Plan(pb.PlanRequest(), timeout=DEADLINE))
+        self.invalid("context.session", lambda: flow.Plan(
+            pb.PlanRequest(context=context_pb.CallContext(agent="x")), timeout=DEADLINE))
+        self.invalid("by", lambda: flow.Plan(pb.PlanRequest(context=ada.context), timeout=DEADLINE))
+        self.invalid("by.actor", lambda: ada.plan(item("a"), by=pb.FlowMutation(request_id="r")))
+        self.invalid("by.request_id", lambda: ada.plan(item("a"), by=ada.by(request_id="a b")))
+        self.invalid("items", ada.plan)
+        self.invalid("n is", lambda: ada.claim(n=17))
+        self.invalid("wait_ms", lambda: ada.claim(wait_ms=600001))
+        self.invalid("task is missing", lambda: flow.Finish(
+            pb.FinishRequest(context=ada.context, by=ada.by()), timeout=DEADLINE))
+        self.invalid("nothing is to be changed", lambda: ada.plan(item("a")) and ada.edit(1))
+        self.invalid("kinds", lambda: list(ada.watch(kinds=["nonsense"])))
+        self.invalid("since_seq", lambda: ada.status(since_seq=-1))
+        self.invalid("session", lambda: self.agent(session="no/id").open())
+
+
+class Work(Case):
+    def test_a_task_is_planned_claimed_worked_on_and_finished(self):
+        ada = self.opened()
+        plan = ada.plan(item("build", weight=5), item("ship", "build"))
+        self.assertEqual(list(plan.tasks), [1, 2])
+        self.assertEqual(plan.ready, 1)
+        claim = ada.claim().claims[0]
+        self.assertEqual(claim.task.title, "build")
+        self.assertEqual(claim.task.state, pb.FLOW_TASK_STATE_ACTIVE)
+        self.assertGreater(claim.fence, 0)
+        self.assertGreater(claim.lease_ms, 0)
+        pulse = ada.pulse(1, note="half of it", percent=50, by=ada.by(fence=claim.fence))
+        self.assertEqual(pulse.lease_ms, claim.lease_ms)
+        self.assertGreater(pulse.task_momentum, 0)
+        done = ada.finish("build", summary="it builds", next=True)
+        self.assertEqual([task.title for task in done.newly_ready], ["ship"])
+        self.assertEqual(done.next.task.title, "ship")
+        self.assertEqual(done.next.finished[0].summary, "it builds")
+        self.assertEqual(done.line.completed, 1)
+        last = ada.finish("ship", next=True)
+        self.assertTrue(last.finished)
+        self.assertFalse(last.HasField("next"))
+        self.assertIn("ended", last.why)
+        self.assertEqual(last.line.progress, 100)
+
+    def test_evidence_is_kept_as_it_was_said(self):
+        ada = self.opened()
+        ada.plan(item("a"))
+        ada.claim()
+        evidence = event_pb.FlowEvidence(kind=event_pb.FLOW_EVIDENCE_KIND_FILE, ref="/tmp/a.c",
+                                         sha256=bytes(range(32)), size=7, host="box")
+        ada.finish(1, evidence=[evidence])
+        found, _ = ada.find(where="has:evidence", view=pb.FLOW_VIEW_FULL)
+        self.assertEqual(list(found[0].task.evidence), [evidence])
+
+    def test_a_task_that_rests_or_waits_at_a_gate_is_nobodys(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"), item("b"))
+        ada.claim(task=ref("a"))
+        self.assertEqual(ada.pulse("a", state=pb.FLOW_PULSE_RESTING).lease_ms, 0)
+        bob.claim(task=ref("b"))
+        bob.pulse("b", state=pb.FLOW_PULSE_BLOCKED, gate="which one?")
+        found, _ = ada.find(where="has:gate", view=pb.FLOW_VIEW_FULL)
+        self.assertEqual(found[0].task.gate, "which one?")
+        edited = ada.edit("b", action=pb.FLOW_EDIT_ACTION_UNBLOCK)
+        self.assertTrue(edited.task.ready)
+
+    def test_a_look_changes_nothing(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b"))
+        before = ada.status().line.seq
+        answer = ada.claim(peek=True, n=5)
+        self.assertEqual(len(answer.peeked), 2)
+        self.assertFalse(answer.claims)
+        self.assertEqual(ada.status().line.seq, before)
+
+    def test_several_tasks_are_held_as_far_as_the_agent_said(self):
+        ada = self.opened(wip=2, declares=True)
+        ada.plan(item("a"), item("b"), item("c"))
+        answer = ada.claim(n=5)
+        self.assertEqual(len(answer.claims), 2)
+        again = ada.claim(n=2)
+        self.assertEqual([claim.held for claim in again.claims], [True, True])
+
+    def test_nothing_to_do_is_said_in_a_sentence(self):
+        ada = self.opened()
+        self.assertIn("plan", ada.claim().why)
+        ada.plan(item("a", needs=["gpu"]))
+        self.assertIn("caps", ada.claim().why)
+
+    def test_a_chain_is_four_tasks_below_one(self):
+        ada = self.opened()
+        self.assertEqual(list(ada.plan(item("a", chain=True)).tasks), [1])
+        self.assertEqual(ada.status().line.tasks, 5)
+        found, _ = ada.find(where="parent:1", order="number")
+        self.assertEqual([one.task.phase for one in found], [1, 2, 3, 4])
+
+
+class Repeats(Case):
+    def test_a_repeated_mutation_answers_as_the_first_and_changes_nothing(self):
+        ada = self.opened()
+        once = ada.by()
+        first = ada.plan(item("a"), item("b"), by=once)
+        again = ada.plan(item("a"), item("b"), by=once)
+        self.assertTrue(again.committed.repeated)
+        self.assertEqual(again.tasks, first.tasks)
+        once = ada.by()
+        first = ada.claim(by=once)
+        again = ada.claim(by=once)
+        self.assertEqual(again.claims[0].fence, first.claims[0].fence)
+        once = ada.by()
+        first = ada.finish(1, by=once, next=True)
+        again = ada.finish(1, by=once, next=True)
+        self.assertTrue(again.committed.repeated)
+        self.assertEqual(again.next.fence, first.next.fence)
+        self.assertEqual(ada.status().line.tasks, 2)
+        once = ada.by()
+        change = {"set": event_pb.FlowTaskEdited(fields=1, title="B"),
+                  "add": [pb.FlowPlanLink(kind=event_pb.FLOW_LINK_KIND_FROM, task=1)]}
+        first = ada.edit(2, by=once, **change)
+        again = ada.edit(2, by=once, **change)
+        self.assertTrue(again.committed.repeated)
+        self.assertEqual(again.task.rev, first.task.rev)
+
+    def test_a_plan_with_a_key_is_planned_once(self):
+        ada, bob = self.opened("ada", "bob")
+        first = ada.plan(item("a"), plan_key="the plan")
+        again = bob.plan(item("a"), plan_key="the plan")
+        self.assertEqual(first.tasks, again.tasks)
+        self.assertEqual(ada.status().line.tasks, 1)
+
+
+class Refusals(Case):
+    def test_conflict(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"))
+        fence = ada.claim().claims[0].fence
+        refusal = self.refused(grpc.StatusCode.ABORTED, "conflict",
+                               lambda: bob.finish(1, by=bob.by(fence=fence + 1), summary="mine"))
+        self.assertEqual((refusal.task, refusal.holder, refusal.fence), (1, "ada", fence))
+        refusal = self.refused(grpc.StatusCode.ABORTED, "conflict", lambda: bob.claim(task=ref(1)))
+        self.assertEqual(refusal.holder, "ada")
+
+    def test_cycle(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"))
+        link = pb.FlowPlanLink(kind=event_pb.FLOW_LINK_KIND_AFTER, key="b")
+        refusal = self.refused(grpc.StatusCode.FAILED_PRECONDITION, "cycle",
+                               lambda: ada.edit("a", add=[link]))
+        self.assertGreater(refusal.task, 0)
+
+    def test_not_ready(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"))
+        refusal = self.refused(grpc.StatusCode.FAILED_PRECONDITION, "not_ready",
+                               lambda: ada.claim(task=ref("b")))
+        self.assertEqual((refusal.task, refusal.other), (2, 1))
+
+    def test_wip_limit(self):
+        ada, bob = self.opened("ada", "bob", active_most=1)
+        ada.plan(item("a"), item("b"))
+        ada.claim()
+        refusal = self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "wip_limit", bob.claim)
+        self.assertGreater(refusal.other, 0)
+        self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "wip_limit",
+                     lambda: ada.claim(task=ref("b")))
+
+    def test_needs_caps(self):
+        ada = self.opened()
+        ada.plan(item("a", needs=["gpu"]))
+        refusal = self.refused(grpc.StatusCode.FAILED_PRECONDITION, "needs_caps",
+                               lambda: ada.claim(task=ref("a")))
+        self.assertEqual(refusal.task, 1)
+
+    def test_stale_rev(self):
+        ada = self.opened()
+        ada.plan(item("a"))
+        ada.edit(1, set=event_pb.FlowTaskEdited(fields=1, title="A"))
+        refusal = self.refused(
+            grpc.StatusCode.ABORTED, "stale_rev",
+            lambda: ada.edit(1, by=ada.by(if_rev=77),
+                             set=event_pb.FlowTaskEdited(fields=1, title="B")))
+        self.assertEqual(refusal.rev, ada.find()[0][0].task.rev)
+
+    def test_duplicate_key(self):
+        ada = self.opened()
+        ada.plan(item("a"))
+        refusal = self.refused(grpc.StatusCode.ALREADY_EXISTS, "duplicate_key",
+                               lambda: ada.plan(item("other", key="a")))
+        self.assertEqual(refusal.other, 1)
+
+    def test_no_such(self):
+        ada = self.opened()
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such", lambda: ada.pulse(9))
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such", lambda: ada.finish("nobody"))
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such",
+                     lambda: self.agent(session="never-opened").status())
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such",
+                     lambda: list(self.agent(session="never-opened").watch()))
+
+    def test_budget(self):
+        ada = self.opened()
+        refusal = self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "budget", lambda: ada.plan(
+            *(item(f"t{i}", chain=True) for i in range(4))))
+        self.assertEqual(refusal.reason, "budget")
+
+
+class Changes(Case):
+    def test_an_edit_says_what_it_brought_about(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"))
+        answer = ada.edit("a", action=pb.FLOW_EDIT_ACTION_CANCEL)
+        self.assertEqual(answer.task.state, pb.FLOW_TASK_STATE_CANCELLED)
+        self.assertEqual([(task.title, task.state) for task in answer.effects],
+                         [("b", pb.FLOW_TASK_STATE_BLOCKED)])
+
+    def test_texts_links_and_life_are_changed_by_one_request(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b"))
+        answer = ada.edit("b", set=event_pb.FlowTaskEdited(fields=1 | 16, title="B", priority=0),
+                          add=[pb.FlowPlanLink(kind=event_pb.FLOW_LINK_KIND_AFTER, key="a")])
+        self.assertEqual((answer.task.title, answer.task.priority, answer.task.waits_for),
+                         ("B", 0, 1))
+        answer = ada.edit("b", drop=[pb.FlowPlanLink(kind=event_pb.FLOW_LINK_KIND_AFTER, task=1)])
+        self.assertTrue(answer.task.ready)
+
+    def test_a_part_that_is_refused_says_that_the_part_before_is_done(self):
+        ada = self.opened()
+        ada.plan(item("a"))
+        with self.assertRaises(grpc.RpcError) as caught:
+            ada.edit("a", set=event_pb.FlowTaskEdited(fields=1, title="A"),
+                     action=pb.FLOW_EDIT_ACTION_REOPEN, reason="why not")
+        self.assertIn("is done, but", caught.exception.details())
+        self.assertEqual(ada.find()[0][0].task.title, "A")
+
+    def test_the_last_mutation_is_taken_back(self):
+        ada = self.opened()
+        ada.plan(item("a"))
+        ada.edit(1, set=event_pb.FlowTaskEdited(fields=1, title="wrong"))
+        answer = ada.undo()
+        self.assertTrue(answer.undone)
+        self.assertEqual([task.title for task in answer.effects], ["a"])
+        self.assertEqual(ada.find()[0][0].task.title, "a")
+
+    def test_what_cannot_be_taken_back_is_refused(self):
+        ada = self.opened()
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such", lambda: ada.undo(task=5))
+
+
+class Search(Case):
+    def searched(self):
+        ada = self.opened()
+        ada.plan(item("write the parser", key="p/1", body="It reads conditions.", priority=1),
+                 item("test the parser", "p/1", key="p/2", weight=8),
+                 item("draw the graph", key="g/1"),
+                 item("read the docs", key="d/1", accept="nobody asks about the Parser again"))
+        ada.claim(task=ref("g/1"))
+        ada.pulse("g/1", note="the first lines are drawn")
+        return ada
+
+    def keys(self, found):
+        return [one.task.key for one in found[0]]
+
+    def test_words_are_found_where_they_are_best_first(self):
+        ada = self.searched()
+        found = ada.find(q="parser")
+        self.assertEqual(found[1], 3)
+        self.assertEqual(self.keys(found)[2], "d/1")
+        self.assertIn("Parser again", found[0][2].snippet)
+        self.assertEqual(self.keys(ada.find(q='"the parser" test')), ["p/2"])
+        self.assertEqual(self.keys(ada.find(q="cond*")), ["p/1"])
+        self.assertEqual(self.keys(ada.find(q="pars")), [])
+
+    def test_conditions_narrow_it(self):
+        ada = self.searched()
+        self.assertEqual(self.keys(ada.find(where="state:active agent:ada")), ["g/1"])
+        self.assertEqual(self.keys(ada.find(where="after:1")), ["p/2"])
+        self.assertEqual(self.keys(ada.find(where="before:2")), ["p/1"])
+        self.assertEqual(self.keys(ada.find(where="key:p/ w:5-10")), ["p/2"])
+        self.assertEqual(self.keys(ada.find(where="has:note since:1h")), ["g/1"])
+        self.assertEqual(self.keys(ada.find(where="#:2-3", order="number")), ["p/2", "g/1"])
+        self.invalid("colour:red", lambda: ada.find(where="colour:red"))
+
+    def test_the_schedule_orders_what_is_ready_before_the_rest(self):
+        ada = self.searched()
+        keys = self.keys(ada.find())
+        self.assertEqual(set(keys[:2]), {"p/1", "d/1"})
+        self.assertEqual(keys[2:], ["g/1", "p/2"])
+
+    def test_pages_go_on_where_the_one_before_ended(self):
+        ada = self.opened()
+        ada.plan(*(item(f"task {i}") for i in range(25)))
+        for order in ("schedule", "number", "updated"):
+            seen, cursor = [], ""
+            while True:
+                found, total = ada.find(page_size=10, order=order, cursor=cursor)
+                self.assertEqual(total, 25)
+                seen += [one.task.task for one in found]
+                cursor = found[-1].cursor
+                if not cursor:
+                    break
+            self.assertEqual(sorted(seen), list(range(1, 26)), order)
+
+    def test_a_cursor_of_another_search_is_refused(self):
+        ada = self.searched()
+        cursor = ada.find(page_size=1, order="number")[0][0].cursor
+        self.invalid("cursor", lambda: ada.find(cursor=cursor, order="updated"))
+        self.invalid("cursor", lambda: ada.find(cursor="nonsense"))
+
+    def test_a_full_view_tells_all_there_is(self):
+        ada = self.searched()
+        task = ada.find(where="key:p/1", view=pb.FLOW_VIEW_FULL)[0][0].task
+        self.assertEqual(task.body, "It reads conditions.")
+        self.assertEqual([(link.task, link.on) for link in task.links], [(2, 1)])
+
+    def test_large_pages_come_in_several_messages_and_end_early(self):
+        ada = self.opened()
+        for _ in range(4):
+            ada.plan(*(pb.FlowPlanItem(task=event_pb.FlowPlannedTask(
+                title="large", weight=1, body="x" * 65000)) for _ in range(50)))
+        seen, cursor, messages = 0, "", 0
+        while True:
+            answers = list(self.suite.flow.Find(pb.FindRequest(
+                context=ada.context, view=pb.FLOW_VIEW_FULL, page_size=1000, order="number",
+                cursor=cursor), timeout=DEADLINE))
+            messages += len(answers)
+            found = [one for answer in answers for one in answer.found]
+            seen += len(found)
+            cursor = found[-1].cursor
+            if not cursor:
+                break
+        self.assertEqual(seen, 200)
+        self.assertGreater(messages, 10)
+
+    def test_conditions_of_one_session_are_refused_across_all(self):
+        across = self.agent()
+        across.context.session = ""
+        self.invalid("one session", lambda: across.find(where="after:3"))
+        self.invalid("order", lambda: across.find(order="schedule"))
+
+
+class Standing(Case):
+    def test_whoever_waits_gets_the_work_in_the_commit_that_makes_it_ready(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"), item("b", "a"))
+        ada.claim()
+        waiting = bob.next(wait_ms=60000)
+        self.assertTrue(next(waiting).waiting)
+        ada.finish("a")
+        answer = next(waiting)
+        self.assertEqual(answer.claims[0].task.title, "b")
+        self.assertEqual(answer.claims[0].task.agent, "bob")
+        self.assertEqual(list(waiting), [])
+
+    def test_whoever_waits_in_vain_is_told_so(self):
+        ada = self.opened()
+        ada.plan(item("a", needs=["gpu"]))
+        first, last = list(ada.next(wait_ms=150))
+        self.assertTrue(first.waiting)
+        self.assertFalse(last.claims)
+        self.assertIn("in time", last.why)
+
+    def test_whoever_waits_when_all_ends_is_told_so(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"))
+        ada.claim()
+        waiting = bob.next(wait_ms=60000)
+        self.assertTrue(next(waiting).waiting)
+        ada.finish("a")
+        self.assertTrue(next(waiting).finished)
+
+    def test_whoever_goes_away_waits_no_longer(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"), item("b", "a"))
+        ada.claim()
+        waiting = bob.next(wait_ms=60000)
+        self.assertTrue(next(waiting).waiting)
+        waiting.cancel()
+        wait_until(lambda: not any(agent.waits for agent in ada.status().agents), "the end")
+        ada.finish("a")
+        self.assertEqual(ada.status().line.ready, 1)
+
+    def test_a_status_waits_for_a_change_and_tells_only_what_changed(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"), item("b"))
+        seq = ada.status().line.seq
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(
+            bob.status(since_seq=seq, wait_ms=60000)))
+        thread.start()
+        ada.claim(task=ref("b"))
+        thread.join(DEADLINE)
+        self.assertEqual([task.title for task in answers[0].tasks], ["b"])
+        self.assertGreater(answers[0].line.seq, seq)
+        late = bob.status(since_seq=answers[0].line.seq, wait_ms=100)
+        self.assertEqual(list(late.tasks), [])
+
+    def test_a_watch_skips_and_repeats_nothing_wherever_it_is_resumed(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"))
+        seen = []
+        watch = ada.watch()
+        for answer in watch:
+            if answer.WhichOneof("part") == "caught_up_seq":
+                break
+            seen.append(answer.event.seq)
+        ada.claim()
+        for answer in watch:
+            seen.append(answer.event.seq)
+            self.assertEqual(answer.event.event.WhichOneof("kind"), "claimed")
+            break
+        watch.cancel()
+        ada.finish("a", next=True)
+        end = ada.status().line.seq
+        watch = ada.watch(since_seq=seen[-1])
+        for answer in watch:
+            if answer.WhichOneof("part") == "caught_up_seq":
+                self.assertEqual(answer.caught_up_seq, end)
+                break
+            seen.append(answer.event.seq)
+        watch.cancel()
+        self.assertEqual(seen, list(range(1, end + 1)))
+
+    def test_a_watch_of_one_task_or_kind_tells_only_of_it(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"), item("c"))
+        ada.claim(task=ref("a"))
+        ada.finish("a", next=True)
+
+        def kinds(**more):
+            told = []
+            watch = ada.watch(**more)
+            for answer in watch:
+                if answer.WhichOneof("part") == "caught_up_seq":
+                    watch.cancel()
+                    return told
+                told.append(answer.event.event.WhichOneof("kind"))
+            return told
+
+        self.assertEqual(kinds(task=ref("a")), ["planned", "claimed", "finished"])
+        self.assertEqual(kinds(kinds=["claimed"]), ["claimed", "claimed"])
+        self.assertEqual(kinds(task=ref(3), kinds=["finished"]), [])
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such",
+                     lambda: list(ada.watch(task=ref("nobody"))))
+
+
+class Pictures(Case):
+    def test_a_graph_is_drawn_in_three_formats(self):
+        ada = self.opened()
+        ada.plan(item("a <b> & \"c\""), item("last", "a <b> & \"c\"", weight=9))
+        svg = ada.graph(format=pb.FLOW_GRAPH_FORMAT_SVG)
+        self.assertEqual(list(svg.critical), [1, 2])
+        self.assertEqual(xml.fromstring(svg.data).tag, "{http://www.w3.org/2000/svg}svg")
+        tasks = json.loads(ada.graph(format=pb.FLOW_GRAPH_FORMAT_JSON).data)["tasks"]
+        self.assertEqual([task["layer"] for task in tasks], [0, 1])
+        self.assertIn(b"digraph", ada.graph().data)
+        self.assertEqual(ada.graph(tasks_most=1).left_out, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
