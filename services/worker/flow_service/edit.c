@@ -1,11 +1,6 @@
 /*
  * edit: Edit, which changes what a task says, its links, or its life outside the usual course.
- *
- * What one request changes of a task is up to three commands of the engine, each with a request id of
- * its own, so that a repeated request finds all of them.
  */
-#include <string.h>
-
 #include "services/worker/flow_service/effects.h"
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/serve.h"
@@ -15,9 +10,7 @@ static const Flowbalancer__V1__EditRequest *request_of(const struct flow_call *f
     return (const Flowbalancer__V1__EditRequest *)f->request;
 }
 
-/* --- commands --- */
-
-enum { COMMANDS_MOST = 3 };
+/* --- the command --- */
 
 static const enum edit_action actions[] = {
     [FLOWBALANCER__V1__FLOW_EDIT_ACTION__FLOW_EDIT_ACTION_UNSPECIFIED] = EDIT_FIELDS,
@@ -95,38 +88,6 @@ static bool read_links(struct flow_call *f, struct decision *d, struct edit_comm
     return true;
 }
 
-/* What the request asks for, in order; 0: it was refused. */
-static size_t read_commands(struct flow_call *f, struct decision *d, uint32_t task,
-                            struct edit_command *commands)
-{
-    const Flowbalancer__V1__EditRequest *request = request_of(f);
-    const struct edit_command blank = {
-        .agent = f->actor,
-        .task = task,
-        .reason = fb_text_of(request->reason),
-    };
-    size_t count = 0;
-
-    if (request->set != NULL) {
-        commands[count] = blank;
-        commands[count].action = EDIT_FIELDS;
-        commands[count++].fields = read_fields(request->set, task);
-    }
-    if (request->n_add + request->n_drop > 0) {
-        commands[count] = blank;
-        commands[count].action = EDIT_LINKS;
-        if (!read_links(f, d, &commands[count++])) {
-            return 0;
-        }
-    }
-    if (request->action != FLOWBALANCER__V1__FLOW_EDIT_ACTION__FLOW_EDIT_ACTION_UNSPECIFIED) {
-        commands[count] = blank;
-        commands[count++].action = actions[request->action];
-    }
-    commands[0].if_rev = f->by->if_rev;
-    return count;
-}
-
 /* --- the answer --- */
 
 static enum keeper_verdict answer_edit(struct flow_call *f, const struct decision *d, uint32_t task,
@@ -145,53 +106,30 @@ static enum keeper_verdict answer_edit(struct flow_call *f, const struct decisio
     return flow_answer(f, &answer.base);
 }
 
-/* A later part is refused though an earlier one is done: both have to be said. */
-static enum keeper_verdict refuse_part(struct flow_call *f, struct decision *d, size_t part)
-{
-    const char *why = NULL;
-
-    if (part > 0) {
-        why = fb_arena_printf(f->arena, "what stood before is done, but: %s", d->refusal.why);
-    }
-    if (why != NULL) {
-        d->refusal.why = why;
-    }
-    return flow_refuse(f, d);
-}
-
-static struct fb_text part_id(struct flow_call *f, struct fb_text whole, size_t part)
-{
-    const char *id;
-
-    if (part == 0 || whole.size == 0) {
-        return whole;
-    }
-    id = fb_arena_printf(f->arena, "%.*s/%zu", (int)whole.size, whole.data, part + 1);
-    return fb_text_of(id);
-}
-
 static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
 {
-    struct edit_command commands[COMMANDS_MOST] = {{.task = 0}};
-    const struct fb_text request_id = d->request_id;
+    const Flowbalancer__V1__EditRequest *request = request_of(f);
     const uint64_t before = d->session->events;
-    bool repeated = true;
-    uint32_t task;
-    size_t count;
+    struct edit_command command = {
+        .agent = f->actor,
+        .if_rev = f->by->if_rev,
+        .action = actions[request->action],
+        .reason = fb_text_of(request->reason),
+    };
 
-    if (!flow_task(f, d, request_of(f)->task, "task", false, &task)) {
+    if (!flow_task(f, d, request->task, "task", false, &command.task)) {
         return KEEPER_ANSWER;
     }
-    count = read_commands(f, d, task, commands);
-    for (size_t i = 0; i < count; i++) {
-        d->request_id = part_id(f, request_id, i);
-        if (!decide_edit(d, &commands[i])) {
-            return refuse_part(f, d, i);
-        }
-        repeated &= d->repeated;
+    if (request->set != NULL) {
+        command.fields = read_fields(request->set, command.task);
     }
-    d->repeated = repeated;
-    return count == 0 ? KEEPER_ANSWER : answer_edit(f, d, task, before);
+    if (!read_links(f, d, &command)) {
+        return KEEPER_ANSWER;
+    }
+    if (!decide_edit(d, &command)) {
+        return flow_refuse(f, d);
+    }
+    return answer_edit(f, d, command.task, before);
 }
 
 static const struct flow_method method = {.decide = decide};
@@ -208,10 +146,6 @@ static struct fb_status check(const Flowbalancer__V1__EditRequest *request)
     if (request->set == NULL && !links && !action) {
         return fb_fail(FB_INVALID_ARGUMENT,
                        "nothing is to be changed: say set, add, drop or action");
-    }
-    if ((request->set != NULL) + links + action > 1 && strlen(request->by->request_id) > 126) {
-        return fb_fail(FB_INVALID_ARGUMENT,
-                       "by.request_id is up to 126 bytes for several changes at once");
     }
     return fb_ok;
 }

@@ -8,6 +8,7 @@ static const struct fb_method flow_methods[] = {
     {"Edit", FB_UNARY, serve_edit, .raw = false},
     {"Find", FB_SERVER_STREAM, serve_find, .raw = false},
     {"Finish", FB_UNARY, serve_finish, .raw = false},
+    {"Forecast", FB_UNARY, serve_forecast, .raw = false},
     {"Graph", FB_UNARY, serve_graph, .raw = false},
     {"ListSessions", FB_UNARY, serve_list_sessions, .raw = false},
     {"Next", FB_SERVER_STREAM, serve_next, .raw = false},

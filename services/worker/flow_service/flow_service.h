@@ -10,6 +10,7 @@
 
 #include "runtime/loop/loop.h"
 #include "runtime/rpc/method.h"
+#include "services/worker/flow_service/foresight.h"
 #include "services/worker/sessions/keeper.h"
 
 struct flow_watch; /* watch.c */
@@ -21,6 +22,7 @@ struct flow_service {
     struct keeper *keeper; /* NULL: there is no store, and so are no sessions */
 
     struct flow_watch *watches;
+    struct foresight foresight;
     bool draining;
 };
 

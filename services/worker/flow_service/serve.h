@@ -35,6 +35,9 @@ fb_handler_fn serve_find;
 /* status.c */
 fb_handler_fn serve_status;
 
+/* forecast.c */
+fb_handler_fn serve_forecast;
+
 /* watch.c */
 fb_handler_fn serve_watch;
 

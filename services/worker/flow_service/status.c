@@ -2,6 +2,7 @@
  * status: Status, how a session goes, now or as soon as that has changed.
  */
 #include "services/worker/flow_service/flow_call.h"
+#include "services/worker/flow_service/foresight.h"
 #include "services/worker/flow_service/serve.h"
 
 enum {
@@ -97,8 +98,10 @@ static enum keeper_verdict answer_status(struct flow_call *f, const struct decis
     const struct view view = view_of(d);
 
     answer.line = view_line(&view, f->session);
-    if (answer.line == NULL || !put_tasks(f, &view, &answer) || !put_agents(&view, &answer) ||
-        !put_waiting(d, &answer) || !put_ready(f, &view, &answer)) {
+    answer.forecast = foresight_of(&f->service->foresight, &view,
+                                   foresight_key(f->keeper.scope, f->keeper.session));
+    if (answer.line == NULL || answer.forecast == NULL || !put_tasks(f, &view, &answer) ||
+        !put_agents(&view, &answer) || !put_waiting(d, &answer) || !put_ready(f, &view, &answer)) {
         return flow_exhausted(f);
     }
     return flow_answer(f, &answer.base);

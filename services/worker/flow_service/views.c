@@ -1,7 +1,8 @@
 #include "services/worker/flow_service/views.h"
 
 #include <assert.h>
-#include <stdio.h>
+
+#include "services/worker/flow/ties.h"
 
 static char *text_or_empty(char *text)
 {
@@ -359,21 +360,15 @@ Flowbalancer__V1__FlowAgent *view_agent(const struct view *view, uint32_t number
 
 /* --- what an agent may do --- */
 
-static struct schedule_agent agent_as_scheduled(const struct view *view, struct fb_text name)
-{
-    const uint32_t agent = session_agent_of(view->session, name);
-
-    return (struct schedule_agent){
-        .agent = agent == NAMES_NONE ? GRAPH_NONE : agent,
-        .caps = agent == NAMES_NONE ? 0 : view->session->agents[agent].caps,
-    };
-}
-
 size_t view_ready(const struct view *view, struct fb_text agent, uint32_t *tasks, size_t most)
 {
-    return schedule_peek(view->session->schedule, agent_as_scheduled(view, agent),
-                         view_agents_alive(view), session_awake_ms(view->session, view->now_ms),
-                         tasks, most);
+    const uint32_t number = session_agent_of(view->session, agent);
+    const struct ties ties = {.session = view->session, .agent = number};
+    const struct schedule_agent nobody = {.agent = GRAPH_NONE};
+
+    return schedule_peek(view->session->schedule, number == NAMES_NONE ? nobody : ties_agent(&ties),
+                         session_workers(view->session, view->now_ms),
+                         session_awake_ms(view->session, view->now_ms), tasks, most);
 }
 
 size_t view_held(const struct view *view, struct fb_text agent, uint32_t *tasks, size_t most)

@@ -2,6 +2,7 @@
  * work: Pulse and Finish, by which an agent says how its task goes and how it ended.
  */
 #include "services/worker/flow_service/flow_call.h"
+#include "services/worker/flow_service/foresight.h"
 #include "services/worker/flow_service/serve.h"
 
 enum { NEWLY_READY_MOST = 16, LOOKED_AT_MOST = 4096 };
@@ -162,8 +163,9 @@ static enum keeper_verdict answer_finish(struct flow_call *f, const struct decis
     answer.newly_ready_count = freed.count;
     answer.finished = view_is_finished(&view);
     answer.line = view_line(&view, f->session);
+    answer.likely = foresight_likely(&view, f->actor, &answer.n_likely);
     if (answer.committed == NULL || answer.newly_ready == NULL || answer.line == NULL ||
-        !put_next(f, d, &view, &answer)) {
+        answer.likely == NULL || !put_next(f, d, &view, &answer)) {
         return flow_exhausted(f);
     }
     return flow_answer(f, &answer.base);

@@ -329,14 +329,13 @@ class Changes(Case):
         answer = ada.edit("b", drop=[pb.FlowPlanLink(kind=event_pb.FLOW_LINK_KIND_AFTER, task=1)])
         self.assertTrue(answer.task.ready)
 
-    def test_a_part_that_is_refused_says_that_the_part_before_is_done(self):
+    def test_all_of_an_edit_is_done_or_nothing(self):
         ada = self.opened()
         ada.plan(item("a"))
-        with self.assertRaises(grpc.RpcError) as caught:
-            ada.edit("a", set=event_pb.FlowTaskEdited(fields=1, title="A"),
-                     action=pb.FLOW_EDIT_ACTION_REOPEN, reason="why not")
-        self.assertIn("is done, but", caught.exception.details())
-        self.assertEqual(ada.find()[0][0].task.title, "A")
+        self.refused(grpc.StatusCode.ABORTED, "conflict", lambda: ada.edit(
+            "a", set=event_pb.FlowTaskEdited(fields=1, title="A"),
+            action=pb.FLOW_EDIT_ACTION_REOPEN, reason="why not"))
+        self.assertEqual(ada.find()[0][0].task.title, "a")
 
     def test_the_last_mutation_is_taken_back(self):
         ada = self.opened()
@@ -547,6 +546,45 @@ class Standing(Case):
         self.assertEqual(kinds(task=ref(3), kinds=["finished"]), [])
         self.refused(grpc.StatusCode.NOT_FOUND, "no_such",
                      lambda: list(ada.watch(task=ref("nobody"))))
+
+
+class Foresight(Case):
+    def forecast(self, ada, **more):
+        return self.suite.flow.Forecast(pb.ForecastRequest(context=ada.context, **more),
+                                        timeout=DEADLINE)
+
+    def test_what_is_likely_to_come_is_told_with_how_well_it_did(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"), item("c"))
+        ada.claim(task=ref("a"))
+        answer = self.forecast(ada, tasks=[ref("b"), ref("c")], actor="ada")
+        self.assertEqual([one.horizon_ms // 60000 for one in answer.forecast.completion],
+                         [15, 30, 60, 120])
+        self.assertGreater(answer.forecast.remaining_p50_ms, 0)
+        self.assertGreaterEqual(answer.forecast.remaining_p90_ms,
+                                answer.forecast.remaining_p50_ms)
+        waits, ready = answer.readiness
+        self.assertEqual(waits.task, 2)
+        self.assertEqual(sorted(waits.probability), list(waits.probability))
+        self.assertLess(waits.probability[0], 1)
+        self.assertEqual(list(ready.probability), [1, 1, 1, 1])
+        self.assertEqual([one.task.title for one in answer.likely], ["c"])
+
+    def test_the_end_of_a_task_tells_what_is_done_next_and_what_should_be(self):
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"), item("c", priority=0))
+        ada.claim(task=ref("a"))
+        done = ada.finish("a")
+        self.assertEqual({one.task.title for one in done.likely}, {"b", "c"})
+        self.assertAlmostEqual(sum(one.probability for one in done.likely), 1, places=5)
+        self.assertIn(done.should.title, ("b", "c"))
+
+    def test_a_session_that_is_done_takes_no_more_time(self):
+        ada = self.opened()
+        ada.plan(item("a"))
+        ada.finish("a")
+        self.assertEqual(self.forecast(ada).forecast.remaining_p90_ms, 0)
+        self.assertEqual(ada.status().forecast.remaining_p50_ms, 0)
 
 
 class Pictures(Case):
