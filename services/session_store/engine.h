@@ -290,7 +290,7 @@ struct engine_list_sessions {
 /* --- tasks --- */
 
 enum engine_task_order {
-    ENGINE_TASKS_BY_RANK, /* needs a match */
+    ENGINE_TASKS_BY_RANK, /* needs a match; of what matches the ENGINE_RANKED_MOST latest */
     ENGINE_TASKS_BY_UPDATED,
     ENGINE_TASKS_BY_PRIORITY,
 };
@@ -341,7 +341,7 @@ struct engine_search_tasks {
 
 #define ENGINE_PLACE_BEGIN ((struct engine_place){.first = -INFINITY})
 
-enum { ENGINE_BEHIND_MOST = 100 };
+enum { ENGINE_BEHIND_MOST = 100, ENGINE_RANKED_MOST = 20000 };
 
 /* --- blobs --- */
 

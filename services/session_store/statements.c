@@ -14,12 +14,13 @@
 
 /*
  * TASK_LIST and TASK_SEARCH: their common parts. First the ids in order, cut to the page, and only of
- * those the rest. $1 is the order (enum engine_task_order), the last parameter
- * the page.
+ * those the rest. $1 is the order (enum engine_task_order); the last parameters are the place after
+ * which the page begins, and its size.
  */
 #define FOUND_BEGIN                                                                               \
     "SELECT first, second, found.id, session.id, session.name, state, weight, priority, percent," \
-    " parent, agent, task.updated_unix_ms, COALESCE(key_, ''), COALESCE(title, '') FROM (SELECT"
+    " parent, agent, task.updated_unix_ms, COALESCE(key_, ''), COALESCE(title, '')"               \
+    " FROM (SELECT first, second, id FROM (SELECT"
 #define FOUND_SECOND \
     " CASE $1 WHEN 2 THEN -task.updated_unix_ms ELSE 0 END AS second, task.id AS id"
 #define FOUND_FILTER                                                                     \
@@ -28,12 +29,11 @@
     " AND ($5 = 0 OR $5 >> task.state & 1) AND ($6 = '' OR task.agent = $6)"             \
     " AND task.priority >= $7 AND task.priority < $8 AND task.weight BETWEEN $9 AND $10" \
     " AND task.updated_unix_ms >= $11 AND ($12 = '' OR EXISTS (SELECT 1 FROM task_text"  \
-    " WHERE task_text.id = task.id AND substr(task_text.key, 1, length($12)) = $12))"    \
-    " AND (first, second, task.id) > ($13, $14, $15)"
-#define FOUND_END(page)                                                                         \
-    " ORDER BY first, second, task.id LIMIT " page ") AS found JOIN task ON task.id = found.id" \
-    " JOIN session ON session.key = found.id >> 20"                                             \
-    " LEFT JOIN (SELECT id, key AS key_, title FROM task_text) AS said ON said.id = found.id"   \
+    " WHERE task_text.id = task.id AND substr(task_text.key, 1, length($12)) = $12))"
+#define FOUND_END(place, page)                                                                \
+    ") WHERE (first, second, id) > (" place ") ORDER BY first, second, id LIMIT " page        \
+    ") AS found JOIN task ON task.id = found.id JOIN session ON session.key = found.id >> 20" \
+    " LEFT JOIN (SELECT id, key AS key_, title FROM task_text) AS said ON said.id = found.id" \
     " ORDER BY first, second, found.id"
 
 const char *const statements[STATEMENT_COUNT] = {
@@ -80,13 +80,16 @@ const char *const statements[STATEMENT_COUNT] = {
     " CASE $1 WHEN 2 THEN task.priority ELSE -task.updated_unix_ms END AS first," FOUND_SECOND
     " FROM session CROSS JOIN task"
     " ON task.id BETWEEN session.key << 20 AND session.key << 20 | 1048575" FOUND_FILTER FOUND_END(
-        "$16"),
+        "$13, $14, $15", "$16"),
+    /* By rank only the latest: a word that is nearly everywhere says nothing, and costs the most. */
     [TASK_SEARCH] = FOUND_BEGIN
     " CASE $1 WHEN 0 THEN bm25(task_match, 8.0, 4.0, 1.0) WHEN 2 THEN task.priority"
     " ELSE -task.updated_unix_ms END AS first," FOUND_SECOND
     " FROM task_match CROSS JOIN task ON task.id = task_match.rowid"
     " CROSS JOIN session ON session.key = task_match.rowid >> 20" FOUND_FILTER
-    " AND task_match MATCH $16 AND task_match.rowid BETWEEN $17 AND $18" FOUND_END("$19"),
+    " AND task_match MATCH $13 AND task_match.rowid BETWEEN $14 AND $15"
+    " ORDER BY task_match.rowid DESC LIMIT CASE $1 WHEN 0 THEN $16 ELSE -1 END" FOUND_END(
+        "$17, $18, $19", "$20"),
     [TASK_SNIPPET] = "SELECT snippet(task_match, -1, char(2), char(3), '…', 20) FROM task_match"
                      " WHERE task_match MATCH $1 AND rowid = $2",
     [TASK_SNIPPETS] = "SELECT snippet(task_match, -1, char(2), char(3), '…', 20), rowid"

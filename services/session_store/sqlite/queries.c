@@ -32,27 +32,31 @@ static bool found_read(sqlite3_stmt *statement, struct fb_arena *arena, struct e
            found->task.key != NULL && found->task.title != NULL;
 }
 
-/* What both statements take first. */
-#define ASKED(search)                                                                 \
-    (int64_t)(search)->order, (search)->scope, (search)->session_id,                  \
-        (search)->session_name_prefix, (int64_t)(search)->states, (search)->agent,    \
-        (search)->priority_least, (search)->priority_below, (search)->weight_least,   \
-        (search)->weight_most, (search)->updated_since_unix_ms, (search)->key_prefix, \
-        (search)->after.first, (search)->after.second, (search)->after.id
-#define ASKED_LETTERS "itttitiiiiitddi"
+/* What both statements take first, and last. */
+#define ASKED(search)                                                               \
+    (int64_t)(search)->order, (search)->scope, (search)->session_id,                \
+        (search)->session_name_prefix, (int64_t)(search)->states, (search)->agent,  \
+        (search)->priority_least, (search)->priority_below, (search)->weight_least, \
+        (search)->weight_most, (search)->updated_since_unix_ms, (search)->key_prefix
+#define ASKED_LETTERS "itttitiiiiit"
+#define PAGE(search)                                                   \
+    (search)->after.first, (search)->after.second, (search)->after.id, \
+        (int64_t)(search)->most + 1 /* by it is seen whether there are more */
+#define PAGE_LETTERS "ddii"
 
-/* Binds what is asked, for one more than is wanted; `session` is the key of the only one, or 0. */
+/* Binds what is asked; `session` is the key of the only one, or 0. */
 static sqlite3_stmt *search_bind(struct database *database,
                                  const struct engine_search_tasks *search, int64_t session)
 {
-    int64_t page = (int64_t)search->most + 1;
     int64_t least = session << ENGINE_TASK_BITS;
     int64_t most = session != 0 ? least | ((1 << ENGINE_TASK_BITS) - 1) : INT64_MAX;
 
     return search->match == NULL
-               ? database_bind(database, TASK_LIST, ASKED_LETTERS "i", ASKED(search), page)
-               : database_bind(database, TASK_SEARCH, ASKED_LETTERS "tiii", ASKED(search),
-                               search->match, least, most, page);
+               ? database_bind(database, TASK_LIST, ASKED_LETTERS PAGE_LETTERS, ASKED(search),
+                               PAGE(search))
+               : database_bind(database, TASK_SEARCH, ASKED_LETTERS "tiii" PAGE_LETTERS,
+                               ASKED(search), search->match, least, most,
+                               (int64_t)ENGINE_RANKED_MOST, PAGE(search));
 }
 
 static int search_read(sqlite3_stmt *statement, struct engine_search_tasks *search)

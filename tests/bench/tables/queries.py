@@ -49,7 +49,7 @@ def main():
            "files / store", "SQLite / store"], rows,
           [machine(),
            "One caller. The store answers from another process, on disk with all its checks, best "
-           "match first with a snippet where words are sought. The JSON files, one for each session of "
+           "match first with a snippet where words are sought (of more than 20,000 matches the latest). The JSON files, one for each session of "
            "100 tasks, are read in C by jansson and scanned in order; SQLite is in the caller's own "
            "process, one table without an index, words by LIKE. Both find words as parts of others "
            "too. All files are in the page cache."])

@@ -288,6 +288,24 @@ static void pages_show_every_task_once_in_every_order(void **state)
     free(tasks);
 }
 
+static void of_too_many_matches_the_latest_that_are_as_asked_are_ranked(void **state)
+{
+    enum { TASKS = ENGINE_RANKED_MOST + 100 };
+    struct world *world = *state;
+    struct engine_task *tasks = calloc(TASKS, sizeof(*tasks));
+
+    for (uint32_t i = 0; i < TASKS; i++) {
+        tasks[i] = task_of(i + 1, "", i == 0 || i == 150 ? "word word" : "word", "");
+        tasks[i].agent = i < 3 ? "ada" : "";
+    }
+    must_plan(world->engine, "s", tasks, TASKS);
+    free(tasks);
+    FIND("word", search.most = 1, "151"); /* 1 is one too early */
+    FIND("word", search.agent = "ada", "1 2 3");
+    FIND("word", (search.order = ENGINE_TASKS_BY_UPDATED, search.updated_since_unix_ms = TASKS),
+         "20100");
+}
+
 static void tasks_of_a_deleted_session_are_found_no_more(void **state)
 {
     struct world *world = *state;
@@ -316,6 +334,7 @@ int main(void)
         TEST(tasks_are_chosen_by_what_they_are),
         TEST(tasks_are_sought_in_one_scope_session_or_beginning_of_a_name),
         TEST(pages_show_every_task_once_in_every_order),
+        TEST(of_too_many_matches_the_latest_that_are_as_asked_are_ranked),
         TEST(tasks_of_a_deleted_session_are_found_no_more),
     };
 
