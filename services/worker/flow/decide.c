@@ -159,6 +159,7 @@ bool deciding_begin(struct decision *d, struct fb_text agent, enum event_command
     d->grant_room = 0;
     d->command = command;
     d->command_from = d->event_count;
+    d->workers = 0;
     if (d->now_ms < d->session->last_ms) {
         d->now_ms = d->session->last_ms;
     }

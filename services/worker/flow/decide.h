@@ -101,6 +101,7 @@ struct decision {
     /* decide's own */
     enum event_command command;
     size_t command_from; /* its first event */
+    uint32_t workers;    /* agents at work, once they were counted */
 };
 
 /* "conflict", "not_ready" and so on; "" for none. */

@@ -125,7 +125,10 @@ struct schedule_choice deciding_pick(struct decision *d, uint32_t agent)
     const struct ties ties = {.session = s, .agent = agent};
 
     session_settle(d->session, d->now_ms);
-    return schedule_pick(s->schedule, ties_agent(&ties), workers_alive(s, d->now_ms),
+    if (d->workers == 0) {
+        d->workers = workers_alive(s, d->now_ms);
+    }
+    return schedule_pick(s->schedule, ties_agent(&ties), d->workers,
                          session_awake_ms(s, d->now_ms));
 }
 

@@ -2,15 +2,44 @@
 
 #include <stdlib.h>
 
-/* The task for the agent, or 0. */
-static uint32_t pick(struct decision *d, uint32_t agent)
-{
-    const struct session *s = d->session;
-    const struct schedule_choice choice = deciding_pick(d, agent);
+enum { IN_VAIN_MOST = 8 };
 
-    return choice.task == GRAPH_NONE || s->agents[agent].held >= s->agents[agent].held_most
-               ? 0
-               : choice.task;
+/*
+ * Capabilities for which nothing was found: whoever has no others need not be looked for, as what is
+ * ready only becomes less while it is given out.
+ */
+struct in_vain {
+    uint64_t caps[IN_VAIN_MOST];
+    uint32_t count;
+};
+
+static bool is_in_vain(const struct in_vain *in_vain, uint64_t caps)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < in_vain->count; i++) {
+        found |= (caps & ~in_vain->caps[i]) == 0;
+    }
+    return found;
+}
+
+/* The task for the agent, who has a place, or 0. */
+static uint32_t pick(struct decision *d, uint32_t agent, struct in_vain *in_vain)
+{
+    const uint64_t caps = d->session->agents[agent].caps;
+    uint32_t task;
+
+    if (is_in_vain(in_vain, caps)) {
+        return 0;
+    }
+    task = deciding_pick(d, agent).task;
+    if (task != GRAPH_NONE) {
+        return task;
+    }
+    if (in_vain->count < IN_VAIN_MOST) {
+        in_vain->caps[in_vain->count++] = caps;
+    }
+    return 0;
 }
 
 static uint32_t pick_named(struct decision *d, uint32_t agent, uint32_t task)
@@ -32,7 +61,7 @@ static bool is_anything_ready(struct decision *d)
     return schedule_ready_count(d->session->schedule) != 0;
 }
 
-static bool give_waiters(struct decision *d)
+static bool give_waiters(struct decision *d, struct in_vain *in_vain)
 {
     const struct session *s = d->session;
 
@@ -44,7 +73,7 @@ static bool give_waiters(struct decision *d)
         if (agent == NAMES_NONE || !has_place(s, agent)) {
             continue;
         }
-        task = waiter->task == 0 ? pick(d, agent) : pick_named(d, agent, waiter->task);
+        task = waiter->task == 0 ? pick(d, agent, in_vain) : pick_named(d, agent, waiter->task);
         if (task != 0 && !deciding_claim_for(
                              d, waiter->request_id,
                              (struct grant){.agent = waiter->agent, .task = task, .waiter = i})) {
@@ -99,14 +128,15 @@ static size_t candidates_of(const struct decision *d, struct candidate *candidat
 }
 
 /* One task for each who can take one. */
-static bool give_round(struct decision *d, struct candidate *candidates, bool *given)
+static bool give_round(struct decision *d, struct candidate *candidates, struct in_vain *in_vain,
+                       bool *given)
 {
     const size_t count = candidates_of(d, candidates);
 
     *given = false;
     qsort(candidates, count, sizeof(*candidates), by_turn);
     for (size_t i = 0; i < count && is_anything_ready(d); i++) {
-        const uint32_t task = pick(d, candidates[i].agent);
+        const uint32_t task = pick(d, candidates[i].agent, in_vain);
 
         if (task == 0) {
             continue;
@@ -123,14 +153,14 @@ static bool give_round(struct decision *d, struct candidate *candidates, bool *g
     return true;
 }
 
-static bool give_all(struct decision *d)
+static bool give_all(struct decision *d, struct in_vain *in_vain)
 {
     struct candidate *candidates =
         fb_arena_zalloc(d->arena, d->session->agent_names.count + 1, sizeof(*candidates));
     bool given = candidates != NULL;
 
     while (given && is_anything_ready(d)) {
-        if (!give_round(d, candidates, &given)) {
+        if (!give_round(d, candidates, in_vain, &given)) {
             return false;
         }
     }
@@ -139,8 +169,10 @@ static bool give_all(struct decision *d)
 
 bool deciding_dispatch(struct decision *d)
 {
+    struct in_vain in_vain = {.count = 0};
+
     if (d->session->name == NULL || !is_anything_ready(d)) {
         return true;
     }
-    return give_waiters(d) && (!d->session->automatic || give_all(d));
+    return give_waiters(d, &in_vain) && (!d->session->automatic || give_all(d, &in_vain));
 }
