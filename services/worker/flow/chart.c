@@ -44,7 +44,8 @@ struct chart_usual chart_usual(const struct chart *chart)
     }
     deviation = usual.ticks > 1 ? sqrt(squares / (usual.ticks - 1)) : 0;
     deviation = fmax(deviation, DEVIATION_LEAST);
-    usual.tick_deviation = deviation * widening(autocorrelation, 1);
+    usual.dispersion =
+        fmax(1, usual.mean > 0 ? pow(deviation * widening(autocorrelation, 1), 2) / usual.mean : 1);
     usual.average_deviation = deviation * sqrt(CHART_LAMBDA / (2 - CHART_LAMBDA)) *
                               widening(autocorrelation, 1 - CHART_LAMBDA);
     return usual;
@@ -64,8 +65,10 @@ void chart_tick(struct chart *chart, uint32_t count)
     const uint32_t bounded = count < CHART_COUNT_MOST ? count : CHART_COUNT_MOST;
 
     if (usual.ticks >= CHART_AT_LEAST) {
-        chart->missing = fmax(0, chart->missing + (usual.mean - bounded) / usual.tick_deviation -
-                                     CHART_CUSUM_SLACK);
+        const double likelier =
+            usual.mean * (1 - 1 / CHART_CUSUM_DROP) - bounded * log(CHART_CUSUM_DROP);
+
+        chart->missing = fmax(0, chart->missing + likelier / usual.dispersion);
     }
     chart->average = chart->seen == 0 ? bounded : chart_average_with(chart, bounded);
     chart->counts[chart->seen % CHART_WINDOW] = bounded;

@@ -5,9 +5,11 @@
  * chart: whether a count per tick has left its usual range, at once or little by little.
  *
  * At once: an exponentially weighted moving average with lambda .2 against control limits (Roberts
- * 1959; Lucas & Saccucci 1990). Little by little: a one-sided cumulative sum of what is missing (Page
- * 1954). What is usual is learned from the last CHART_WINDOW ticks but the CHART_RECENT latest. Ticks
- * that resemble the one before widen the limits as their first autocorrelation says. A value; one
+ * 1959; Lucas & Saccucci 1990). Little by little: a one-sided cumulative sum (Page 1954) of how much
+ * likelier the counts are at a third of the usual rate, as of a Poisson process, divided by how much
+ * more the ticks scatter than one. What is usual is learned from the last CHART_WINDOW ticks but the
+ * CHART_RECENT latest. Ticks that resemble the one before widen the limits as their first
+ * autocorrelation says. A value; one
  * thread at a time.
  */
 
@@ -15,8 +17,8 @@
 #include <stdint.h>
 
 #define CHART_LAMBDA      0.2
-#define CHART_CUSUM_SLACK 0.5 /* deviations that may be missing from each tick */
-#define CHART_CUSUM_LIMIT 5.0
+#define CHART_CUSUM_DROP  3.0 /* to a third */
+#define CHART_CUSUM_LIMIT 6.0
 
 enum {
     CHART_WINDOW = 96,
@@ -29,7 +31,7 @@ struct chart {
     uint32_t counts[CHART_WINDOW]; /* a ring */
     uint64_t seen;
     double average;
-    double missing; /* the cumulative sum, in deviations */
+    double missing; /* the cumulative sum */
 };
 
 /* What is usual. */
@@ -37,7 +39,7 @@ struct chart_usual {
     uint32_t ticks; /* learned from */
     double mean;
     double average_deviation; /* of the moving average */
-    double tick_deviation;    /* of a tick, for the sum */
+    double dispersion;        /* variance over the mean, at least 1 */
 };
 
 struct chart_usual chart_usual(const struct chart *chart);

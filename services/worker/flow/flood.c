@@ -8,6 +8,7 @@ void flood_planned(struct flood *flood, uint32_t generated, uint32_t others, int
 
     flood->generated += generated;
     flood->planned += others;
+    flood->last_ms = now_awake_ms;
     if (bin - flood->bin >= FLOOD_BINS) {
         memset(flood->bins, 0, sizeof(flood->bins));
         flood->bin = bin;

@@ -26,7 +26,8 @@ struct flood {
     uint64_t generated;
     uint64_t planned; /* by somebody */
     uint32_t bins[FLOOD_BINS];
-    int64_t bin; /* number of the last one, from the beginning of awake time */
+    int64_t bin;     /* number of the last one, from the beginning of awake time */
+    int64_t last_ms; /* when the last tasks came */
 };
 
 /* How it stands. */

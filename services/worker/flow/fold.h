@@ -94,4 +94,24 @@ struct fb_status fold_finished(struct session *session, const struct event *even
 struct fb_status fold_edited(struct session *session, const struct event *event);
 struct fb_status fold_unattached(struct session *session, const struct event *event);
 
+/* -- fold_watch.c: what alarms are told from -- */
+
+/* How the session was before the event. */
+struct fold_before {
+    int64_t last_ms;
+    uint32_t ready;
+    uint32_t held;              /* by the actor */
+    int64_t held_since_busy_ms; /* the one it claimed last */
+    struct task task;           /* that the event is about */
+};
+
+struct fold_before fold_before(const struct session *session, const struct event *event);
+
+/* The event has been folded. */
+void fold_watch(struct session *session, const struct event *event,
+                const struct fold_before *before);
+
+/* The event was refused, for a cycle unless session->cycle_count is 0. */
+void fold_watch_refused(struct session *session, const struct event *event);
+
 #endif

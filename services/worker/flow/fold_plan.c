@@ -167,6 +167,8 @@ struct fb_status session_try_plan(struct session *session, const struct event *e
         for (size_t i = 0; i < count; i++) {
             (void)graph_remove_node(session->graph, nodes[i].node);
         }
+    } else {
+        fold_watch_refused(session, event);
     }
     free(nodes);
     return status;

@@ -24,10 +24,11 @@ enum {
 };
 
 struct lease {
-    uint64_t fence;   /* 0: nobody holds it */
-    uint32_t agent;   /* its number in the session */
-    int64_t since_ms; /* granted, unix time */
-    int64_t lasts_ms; /* promised with the grant */
+    uint64_t fence;        /* 0: nobody holds it */
+    uint32_t agent;        /* its number in the session */
+    int64_t since_ms;      /* granted, unix time */
+    int64_t lasts_ms;      /* promised with the grant */
+    int64_t since_busy_ms; /* granted, in busy time: see rhythm.h */
 };
 
 enum lease_phase { LEASE_LIVE, LEASE_SUSPECT, LEASE_EXPIRED };

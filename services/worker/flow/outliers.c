@@ -5,12 +5,8 @@
 #include <string.h>
 
 #define MAD_TO_SIGMA 1.4826
+#define FEW_WIDEN    5.0  /* a scale of few is not known well: of 10, by half; of 250, by 2 % */
 #define LN_MOST      35.0 /* longer than any time there is */
-
-struct outliers outliers_unlearned(void)
-{
-    return (struct outliers){.limit = OUTLIERS_LIMIT, .scale = OUTLIERS_SCALE_LEAST};
-}
 
 static double ln_of(int64_t span_ms)
 {
@@ -73,21 +69,17 @@ static void measure(struct outliers *outliers)
     outliers->median = (outliers->sorted[(count - 1) / 2] + outliers->sorted[count / 2]) / 2;
     outliers->scale =
         fmax(MAD_TO_SIGMA * median_distance(outliers->sorted, count, outliers->median),
-             OUTLIERS_SCALE_LEAST);
+             OUTLIERS_SCALE_LEAST) *
+        (1 + FEW_WIDEN / count);
 }
 
-void outliers_learn(struct outliers *outliers, int64_t span_ms, int64_t now_awake_ms)
+void outliers_learn(struct outliers *outliers, int64_t span_ms)
 {
     const uint32_t at = (uint32_t)(outliers->seen % OUTLIERS_WINDOW);
     const double value = ln_of(span_ms);
     uint32_t count = known(outliers);
     uint32_t place;
 
-    if (outliers_z(outliers, span_ms) > outliers_limit(outliers, now_awake_ms)) {
-        outliers->limit = fmin(outliers_limit(outliers, now_awake_ms) + 1, OUTLIERS_LIMIT_MOST);
-        outliers->limit_at_ms = now_awake_ms;
-        outliers->false_alarms++;
-    }
     if (count == OUTLIERS_WINDOW) {
         place = place_of(outliers->sorted, count, ln_of(outliers->spans_ms[at]));
         count--;
@@ -111,21 +103,12 @@ double outliers_z(const struct outliers *outliers, int64_t span_ms)
     return (ln_of(span_ms) - outliers->median) / outliers->scale;
 }
 
-double outliers_limit(const struct outliers *outliers, int64_t now_awake_ms)
-{
-    const double calm = (double)(now_awake_ms - outliers->limit_at_ms) / (double)OUTLIERS_CALM_MS;
-
-    return fmax(outliers->limit - fmax(calm, 0), OUTLIERS_LIMIT);
-}
-
-int64_t outliers_longest_ms(const struct outliers *outliers, int64_t now_awake_ms,
-                            int64_t unlearned_ms)
+int64_t outliers_span_ms(const struct outliers *outliers, double z, int64_t unlearned_ms)
 {
     if (outliers->seen < OUTLIERS_AT_LEAST) {
         return unlearned_ms;
     }
-    return (int64_t)exp(
-        fmin(outliers->median + outliers_limit(outliers, now_awake_ms) * outliers->scale, LN_MOST));
+    return (int64_t)exp(fmin(outliers->median + z * outliers->scale, LN_MOST));
 }
 
 static int by_size(const void *a, const void *b)

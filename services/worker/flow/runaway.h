@@ -22,7 +22,7 @@ enum {
     RUNAWAY_AGENTS = 64, /* of whom the last call is remembered: those that called last */
     RUNAWAY_WARN = 3,
     RUNAWAY_REFUSE = 10,
-    RUNAWAY_GAP_MS = 10 * 60 * 1000,
+    RUNAWAY_GAP_MS = 2 * 60 * 1000,
 };
 
 struct runaway_call {

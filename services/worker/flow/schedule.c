@@ -226,6 +226,20 @@ static uint32_t find_starved(struct schedule *schedule, const struct asking *ask
     return GRAPH_NONE;
 }
 
+size_t schedule_oldest(struct schedule *schedule, int64_t before_awake_ms, uint32_t *tasks,
+                       size_t most)
+{
+    size_t count = 0;
+    uint32_t node;
+
+    heap_walk(&schedule->by_age);
+    while (count < most && (node = heap_walk_next(&schedule->by_age)) != HEAP_NONE &&
+           schedule->tasks[node].created_awake_ms < before_awake_ms) {
+        tasks[count++] = node;
+    }
+    return count;
+}
+
 static uint32_t find_longest(struct schedule *schedule, struct asking *asking)
 {
     uint32_t node;

@@ -124,6 +124,13 @@ size_t schedule_peek(struct schedule *schedule, struct schedule_agent agent, uin
                      int64_t now_awake_ms, uint32_t *tasks, size_t most);
 
 /*
+ * The ready tasks that were created before that awake time, the oldest first; fills up to `most`,
+ * returns how many.
+ */
+size_t schedule_oldest(struct schedule *schedule, int64_t before_awake_ms, uint32_t *tasks,
+                       size_t most);
+
+/*
  * What schedule_pick would say of this one task, which the agent has named: SCHEDULE_INDEX if it may
  * start it.
  */

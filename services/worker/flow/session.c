@@ -62,6 +62,7 @@ void session_destroy(struct session *session)
     if (session->graph != NULL) {
         graph_destroy(session->graph);
     }
+    watch_finish(&session->watch);
     heap_finish(&session->deferred);
     ranker_finish(&session->ranker);
     kept_finish(&session->kept);
@@ -298,6 +299,7 @@ struct fb_status session_fold(struct session *session, const struct event *event
     const int64_t last_ms = session->last_ms;
     const enum flow_state flow_state = session->flow_state;
     struct change change;
+    struct fold_before before;
     uint32_t agents;
     bool changes;
 
@@ -314,6 +316,7 @@ struct fb_status session_fold(struct session *session, const struct event *event
     session->awake_ms = session_awake_ms(session, event->unix_ms);
     session_settle(session, event->unix_ms);
     changes = fold_change_begin(session, event, &change);
+    before = fold_before(session, event);
     if (event->kind == EVENT_UNKNOWN) {
         session->unknown_events++;
     } else {
@@ -327,10 +330,12 @@ struct fb_status session_fold(struct session *session, const struct event *event
         session->last_ms = last_ms;
         session->flow_state = flow_state;
         names_truncate(&session->agent_names, agents);
+        fold_watch_refused(session, event);
         return status;
     }
     session->broken |= changes && !changes_keep(&session->changes, change);
     session->command = change.command;
+    fold_watch(session, event, &before);
     session->last_ms = event->unix_ms;
     session->events++;
     learn_event(session, event);

@@ -37,6 +37,7 @@
 #include "services/worker/flow/recent.h"
 #include "services/worker/flow/schedule.h"
 #include "services/worker/flow/task.h"
+#include "services/worker/flow/watch.h"
 
 enum {
     SESSION_TASKS_MOST = 200000,
@@ -50,12 +51,13 @@ enum {
 };
 
 struct session_agent {
-    uint64_t caps;      /* bits: numbers of the session's caps */
-    uint32_t held_most; /* tasks at once */
-    uint32_t held;      /* now; derived */
-    int64_t heard_ms;   /* unix time of its last event */
-    bool declared;      /* it said what it is capable of: it wants work */
-    uint32_t last_task; /* that it held; 0: none yet */
+    uint64_t caps;         /* bits: numbers of the session's caps */
+    uint32_t held_most;    /* tasks at once */
+    uint32_t held;         /* now; derived */
+    int64_t heard_ms;      /* unix time of its last event */
+    int64_t heard_busy_ms; /* busy time of it: see rhythm.h */
+    bool declared;         /* it said what it is capable of: it wants work */
+    uint32_t last_task;    /* that it held; 0: none yet */
     uint64_t last_fence;
     uint64_t paths[SESSION_PATHS]; /* hashes of what it named as evidence last, a ring */
     uint32_t paths_seen;
@@ -109,6 +111,7 @@ struct session {
     struct pace pace;
     struct ranker ranker;    /* its candidates: session_is_free */
     uint32_t last_completed; /* task; 0: none yet */
+    struct watch watch;
 
     /* derived */
     struct graph *graph; /* nodes are numbers of tasks */

@@ -22,6 +22,7 @@ static void code_lease(struct coder *coder, struct task *task, uint32_t agents)
     coder_u32(coder, &task->lease.agent, agents == 0 ? 0 : agents - 1);
     coder_time(coder, &task->lease.since_ms);
     coder_time(coder, &task->lease.lasts_ms);
+    coder_time(coder, &task->lease.since_busy_ms);
     coder_bool(coder, &task->implicit);
 }
 
@@ -110,6 +111,7 @@ static void code_head(struct coder *coder, struct session *session)
     coder_u32(coder, &flow_state, FLOW_STATES - 1);
     session->flow_state = (enum flow_state)flow_state;
     snapshot_code_learned(coder, session);
+    watch_code(coder, &session->watch);
     estimates_code(coder, &session->estimates);
     kept_code(coder, &session->kept, SESSION_TASKS_MOST);
     coder_names(coder, &session->caps, EVENT_CAPS, EVENT_CAP_BYTES);
@@ -127,6 +129,7 @@ static void code_head(struct coder *coder, struct session *session)
         coder_u64(coder, &agent->caps);
         coder_u32(coder, &agent->held_most, UINT32_MAX);
         coder_time(coder, &agent->heard_ms);
+        coder_time(coder, &agent->heard_busy_ms);
         coder_bool(coder, &agent->declared);
         coder_u32(coder, &agent->last_task, SESSION_TASKS_MOST);
         coder_u64(coder, &agent->last_fence);
