@@ -23,7 +23,7 @@ double outlook_ready_within(const struct session *session, uint32_t number, int6
                             int64_t now_ms);
 
 /*
- * Awake time until all tasks that are open now are done; takes up to some 50 ms (remaining.h). The
+ * Awake time until all tasks that are open now are done; takes some 15 ms at most (remaining.h), of 100,000 tasks. The
  * same state and time give the same answer. RESOURCE_EXHAUSTED: no memory.
  */
 struct fb_status outlook_remaining(const struct session *session, int64_t now_ms,

@@ -10,7 +10,7 @@
  * The time is the session's awake time.
  *
  * Bounded: REMAINING_STEPS holds are drawn in all, so of few tasks there are REMAINING_RUNS_MOST runs
- * and of 3,000 REMAINING_RUNS_LEAST; of more tasks than that nothing is dispatched: the sum of their
+ * and of 1,000 REMAINING_RUNS_LEAST; of more tasks than that nothing is dispatched: the sum of their
  * holds shared evenly, or the longest chain, with the spread of such a sum. Deterministic, by the seed.
  * Pure, any thread.
  */
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-    REMAINING_STEPS = 60000,
+    REMAINING_STEPS = 20000,
     REMAINING_RUNS_MOST = 200,
     REMAINING_RUNS_LEAST = 20,
     REMAINING_TASKS_MOST = REMAINING_STEPS / REMAINING_RUNS_LEAST, /* that are dispatched */

@@ -171,7 +171,7 @@ int64_t session_awake_ms(const struct session *session, int64_t now_ms);
 
 /*
  * Up to `most` (at most RANKER_CANDIDATES) of the ready tasks, those first that the agent is likely to
- * take up next; returns how many. What it should do, the schedule says.
+ * take up next (NAMES_NONE: whoever, after what was completed last); returns how many. What it should do, the schedule says.
  */
 size_t session_likely(const struct session *session, uint32_t agent, int64_t now_ms,
                       struct ranker_likely *likely, size_t most);

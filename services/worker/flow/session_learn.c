@@ -47,10 +47,10 @@ static void describe_linked(struct session *session, const struct event_link *li
 /* The agent's last task, or for want of one the session's, and what waited for it and waits no more. */
 static struct ranker_last last_of(const struct session *session, uint32_t agent)
 {
-    struct ranker_last last = {.task = session->agents[agent].last_task};
+    struct ranker_last last = {.task = session->last_completed};
 
-    if (last.task == 0) {
-        last.task = session->last_completed;
+    if (agent < session->agent_names.count && session->agents[agent].last_task != 0) {
+        last.task = session->agents[agent].last_task;
     }
     if (last.task == 0 || session->tasks[last.task].state != TASK_COMPLETED) {
         return last;
