@@ -13,6 +13,7 @@
 #include "services/worker/exchange/session_file.h"
 #include "services/worker/exchange/staging.h"
 #include "services/worker/exchange/task_master.h"
+#include "services/worker/flow/merge.h"
 #include "services/worker/flow/snapshot.h"
 
 struct import {
@@ -132,8 +133,45 @@ static struct fb_status take_event(struct import *import, struct fb_text object,
     return fb_ok;
 }
 
+/*
+ * A journal of another session is a copy that goes its own way from now on: its events say whose they are, so
+ * that the two can be merged without having everything twice. The state is the same.
+ */
+static struct fb_status name_origins(struct import *import)
+{
+    struct staging *staging = &import->staging;
+    struct fb_text *events = calloc(2 * staging->count + 1, sizeof(*events));
+    struct fb_status status;
+
+    if (events == NULL) {
+        return exhausted();
+    }
+    for (size_t i = 0; i < staging->count; i++) {
+        events[i] = staging_event(staging, i);
+    }
+    status = merge_name_origins(&(struct merge_log){.origin = import->header.session,
+                                                    .events = events,
+                                                    .count = staging->count},
+                                &import->scratch, events + staging->count);
+    if (fb_is_ok(status)) {
+        status = staging_replace(staging, events + staging->count);
+    } else if (status.code == FB_UNIMPLEMENTED) {
+        outline_warn(
+            &import->outline,
+            "the journal has events of a later version: if the session is ever merged with "
+            "the one it is of, everything is there twice");
+        status = fb_ok;
+    } else {
+        status = lasting(import, status);
+    }
+    free(events);
+    fb_arena_reset(&import->scratch);
+    return status;
+}
+
 static struct fb_status end_journal(struct import *import)
 {
+    const struct fb_text session = import->options.session_id;
     const uint64_t events = import->staging.count;
 
     if (import->format == IMPORT_JSONL && events != import->header.events) {
@@ -155,6 +193,11 @@ static struct fb_status end_journal(struct import *import)
     import->tasks = import->staging.scratch->task_count;
     if (import->options.into != NULL) {
         import->tasks -= import->options.into->task_count;
+    }
+    if (session.size != 0 && import->header.session.size != 0 &&
+        import->header.session.size <= EVENT_ORIGIN_BYTES &&
+        !fb_text_equal(session, import->header.session)) {
+        return name_origins(import);
     }
     return fb_ok;
 }

@@ -15,7 +15,8 @@
  *     the same, byte for byte. The session then holds a beginning of it, which is a sound log. Importing
  *     the same journal into that session RESUMES: import_finish sees that the session is in the
  *     state in which the journal was after as many events, and `import_first` is the first one missing. A
- *     session that has gone another way is refused.
+ *     session that has gone another way is refused. (Where the session has another id than the
+ *     journal's, it is a copy that goes its own way, and every event says its origin: see merge.h.)
  *   - A document of another system is RESUMED, too, by its keys: see arrival.h, which says why
  *     nothing is rolled back.
  *
@@ -47,7 +48,7 @@ struct import_options {
     enum import_format format;
     struct session *into; /* borrowed until import_finish, not changed; NULL: a new one */
     struct fb_text name;  /* of a new session; empty: what the document says, else `session_id` */
-    struct fb_text session_id;
+    struct fb_text session_id; /* of the session that it comes into */
     struct fb_text actor;
     struct fb_text request_id;
     int64_t unix_ms;         /* now */

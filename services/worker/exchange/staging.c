@@ -88,6 +88,26 @@ struct fb_status staging_add_bytes(struct staging *staging, struct fb_text bytes
     return fb_is_ok(status) ? keep(staging, &event, bytes) : status;
 }
 
+struct fb_status staging_replace(struct staging *staging, const struct fb_text *events)
+{
+    struct fb_buffer bytes = {.limit_bytes = STAGING_BYTES_MOST};
+
+    for (size_t i = 0; i < staging->count; i++) {
+        fb_buffer_text(&bytes, events[i]);
+    }
+    if (bytes.failed) {
+        fb_buffer_finish(&bytes);
+        return exhausted();
+    }
+    fb_buffer_finish(&staging->bytes);
+    staging->bytes = bytes;
+    for (size_t i = 0, end = 0; i < staging->count; i++) {
+        end += events[i].size;
+        staging->ends[i] = end;
+    }
+    return fb_ok;
+}
+
 struct fb_text staging_event(const struct staging *staging, size_t i)
 {
     const size_t from = i == 0 ? 0 : staging->ends[i - 1];

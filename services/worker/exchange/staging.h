@@ -45,6 +45,9 @@ struct fb_status staging_add(struct staging *staging, const struct event *event,
 struct fb_status staging_add_bytes(struct staging *staging, struct fb_text bytes,
                                    struct fb_arena *arena);
 
+/* Takes other bytes in place of those of every event, which fold to the same. RESOURCE_EXHAUSTED. */
+struct fb_status staging_replace(struct staging *staging, const struct fb_text *events);
+
 /* The bytes of the i-th event, from 0. */
 struct fb_text staging_event(const struct staging *staging, size_t i);
 

@@ -13,6 +13,7 @@
 
 #include "services/worker/exchange/journal.h"
 #include "services/worker/exchange/staging.h"
+#include "services/worker/flow/merge.h"
 #include "tests/services/worker/exchange/arriving.h"
 
 /* A log with an event of every kind that is easily made, and odd texts. */
@@ -430,6 +431,49 @@ static void a_document_beyond_the_limits_is_refused(void **state)
     }
 }
 
+static void a_journal_under_another_id_is_a_copy_that_merges_with_its_source(void **state)
+{
+    struct staging staging;
+    struct fb_text events[8];
+    struct fb_text copied[8];
+    struct fb_buffer text;
+    struct import *import;
+    struct session *session;
+    struct fb_arena arena;
+    struct merge_log source = {.origin = FB_TEXT("s-1"), .events = events};
+    struct merge_log copy = {.origin = FB_TEXT("s-2"), .events = copied};
+    struct merge_result result;
+
+    (void)state;
+    stage_some(&staging);
+    staging.count--; /* without the event of a later version and what follows it */
+    staging.count--;
+    text = jsonl_of(&staging);
+    memcpy(strstr(text.data, "\"events\":8"), "\"events\":6", 10);
+    import = import_create(&(struct import_options){.session_id = FB_TEXT("s-2")});
+    assert_true(fb_is_ok(import_feed(import, (struct fb_text){text.data, text.size})));
+    assert_true(fb_is_ok(import_finish(import)));
+    assert_int_equal(import_event_count(import), 6);
+    session = arriving_session(import);
+    assert_true(arriving_same(session, (struct session *)import_session(import)));
+    for (size_t i = 0; i < 6; i++) {
+        events[i] = staging_event(&staging, i);
+        copied[i] = import_event(import, i);
+        assert_false(fb_text_equal(events[i], copied[i]) && i != 5);
+    }
+    source.count = 6;
+    copy.count = 6;
+    fb_arena_init(&arena, 0);
+    assert_true(fb_is_ok(merge_logs(&source, &copy, &arena, &result)));
+    assert_int_equal(result.new_events, 0);
+    assert_ptr_equal(result.same, &source);
+    fb_arena_finish(&arena);
+    session_destroy(session);
+    import_destroy(import);
+    fb_buffer_finish(&text);
+    staging_finish(&staging);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_journal_that_ends_too_soon_is_refused_wherever_it_ends),
         cmocka_unit_test(what_is_wrong_in_a_journal_is_named_by_its_line_and_member),
         cmocka_unit_test(a_journal_that_was_cut_short_in_the_store_is_resumed),
+        cmocka_unit_test(a_journal_under_another_id_is_a_copy_that_merges_with_its_source),
         cmocka_unit_test(a_session_that_went_another_way_takes_no_journal),
         cmocka_unit_test(a_large_import_is_resumed_from_any_chunk_and_every_beginning_is_sound),
         cmocka_unit_test(a_small_import_keeps_the_numbers_of_the_document),
