@@ -71,6 +71,31 @@ static void say_missing(struct work *work, const struct done_args *args)
     }
 }
 
+/* What became ready, but for the task that is claimed with it. */
+static void say_ready(struct work *work, const Flowbalancer__V1__FinishResponse *reply)
+{
+    const Flowbalancer__V1__FlowTask *claimed = reply->next != NULL ? reply->next->task : NULL;
+    Flowbalancer__V1__FlowTask *tasks[READY_SAID];
+    size_t others = reply->newly_ready_count;
+    size_t count = 0;
+
+    for (size_t i = 0; i < reply->n_newly_ready; i++) {
+        if (claimed != NULL && claimed->task == reply->newly_ready[i]->task) {
+            others--;
+        } else if (count < READY_SAID) {
+            fb_buffer_string(&work->text, count == 0 ? "\nnow ready: " : "; ");
+            words_task(&work->text, reply->newly_ready[i], TITLE_TOKENS);
+            tasks[count++] = reply->newly_ready[i];
+        }
+    }
+    if (count > 0) {
+        words_tasks_json(&work->json, "ready", tasks, count, TITLE_TOKENS);
+    }
+    if (others > count) {
+        fb_buffer_printf(&work->text, "; and %zu more", others - count);
+    }
+}
+
 static void say_likely(struct work *work, const Flowbalancer__V1__FinishResponse *reply)
 {
     Flowbalancer__V1__FlowTask *tasks[LIKELY_SAID];
@@ -101,7 +126,6 @@ static void say_done(struct work *work)
     const struct done_args *args = work->state;
     struct fb_buffer *text = &work->text;
     struct fb_buffer *json = &work->json;
-    const size_t ready = reply->n_newly_ready < READY_SAID ? reply->n_newly_ready : READY_SAID;
 
     fb_buffer_string(text, args->result == 0 ? "done" : "failed");
     fb_buffer_string(json, "{");
@@ -109,17 +133,7 @@ static void say_done(struct work *work)
         fb_buffer_printf(text, ", %" PRIu32 "%%", reply->line->progress);
         words_number(json, "progress", reply->line->progress);
     }
-    if (ready > 0) {
-        fb_buffer_string(text, "\nnow ready:");
-        for (size_t i = 0; i < ready; i++) {
-            fb_buffer_string(text, i > 0 ? "; " : " ");
-            words_task(text, reply->newly_ready[i], TITLE_TOKENS);
-        }
-        if (reply->newly_ready_count > ready) {
-            fb_buffer_printf(text, "; and %zu more", (size_t)reply->newly_ready_count - ready);
-        }
-        words_tasks_json(json, "ready", reply->newly_ready, ready, TITLE_TOKENS);
-    }
+    say_ready(work, reply);
     if (reply->next != NULL) {
         fb_buffer_string(text, "\nnext ");
         words_claim(text, reply->next, &words_whole);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/flow/budget.h"
 #include "gateway/flow/tokens.h"
 #include "gateway/flow/verbs.h"
 #include "gateway/values.h"
@@ -14,7 +15,6 @@ enum {
     BUDGET_MOST = 100000,
     LINE_TOKENS = 8, /* of a short one: a page is asked for by it */
     FULL_TOKENS = 24,
-    NODE_TOKENS = 24,
     PAGE_MOST = 1000,
     TITLE_TOKENS = 32,
     SESSION_TOKENS = 60,
@@ -53,62 +53,6 @@ static uint32_t page_of(int64_t budget, int64_t each)
     const int64_t page = budget / each;
 
     return (uint32_t)(page < 1 ? 1 : page > PAGE_MOST ? PAGE_MOST : page);
-}
-
-/* --- lines --- */
-
-/* The lines of an answer, as long as they are within the budget; the first always is. */
-struct lines {
-    struct work *work;
-    size_t left;
-    size_t count;
-};
-
-static struct lines lines_begin(struct work *work, size_t budget)
-{
-    fb_buffer_string(&work->json, "{\"lines\":[");
-    return (struct lines){.work = work, .left = budget};
-}
-
-/* False: there is no room for it. It is finished in any case. */
-static bool lines_add(struct lines *lines, struct fb_buffer *line)
-{
-    struct work *work = lines->work;
-    const struct fb_text text = {line->data, line->size};
-    const size_t tokens = tokens_of(text) + 1;
-    const bool fits = tokens <= lines->left || lines->count == 0;
-
-    if (fits) {
-        lines->left -= tokens < lines->left ? tokens : lines->left;
-        fb_buffer_string(&work->text, lines->count > 0 ? "\n" : "");
-        fb_buffer_text(&work->text, text);
-        words_key(&work->json, NULL);
-        fb_buffer_json_string(&work->json, text);
-        work->text.failed = work->text.failed || line->failed;
-        lines->count++;
-    }
-    fb_buffer_finish(line);
-    return fits;
-}
-
-/* `total` is of all that match; `cursor` leads on, if there is more. */
-static void lines_end(struct lines *lines, uint64_t total, const char *cursor)
-{
-    struct work *work = lines->work;
-
-    fb_buffer_string(&work->json, "]");
-    words_number(&work->json, "total", (int64_t)total);
-    if (lines->count == 0) {
-        fb_buffer_string(&work->text, "nothing found");
-    }
-    if (*cursor != '\0') {
-        fb_buffer_printf(&work->text, "\n%zu of %" PRIu64 ", more with cursor ", lines->count,
-                         total);
-        words_put(&work->text, cursor, SIZE_MAX);
-        words_string(&work->json, "cursor", cursor);
-    }
-    fb_buffer_string(&work->json, "}");
-    work_answer(work);
 }
 
 /* --- tasks --- */
@@ -167,7 +111,7 @@ static void put_full(struct fb_buffer *out, const Flowbalancer__V1__FlowTask *ta
 static void say_found(struct work *work)
 {
     const struct find_args *args = work->state;
-    struct lines lines = lines_begin(work, (size_t)args->budget);
+    struct budget lines = budget_begin(work, (size_t)args->budget);
     const char *cursor = "";
     uint64_t total = 0;
     bool room = true;
@@ -195,11 +139,11 @@ static void say_found(struct work *work)
                 fb_buffer_string(&line, " | ");
                 words_put(&line, found->snippet, TITLE_TOKENS);
             }
-            room = lines_add(&lines, &line);
+            room = budget_add(&lines, &line);
             cursor = room ? found->cursor : cursor;
         }
     }
-    lines_end(&lines, total, cursor);
+    budget_end(&lines, total, cursor);
 }
 
 static void find_tasks(struct work *work, const struct find_args *args)
@@ -222,7 +166,7 @@ static void say_sessions(struct work *work)
 {
     const Flowbalancer__V1__ListFlowSessionsResponse *reply = work_reply(work);
     const struct find_args *args = work->state;
-    struct lines lines = lines_begin(work, (size_t)args->budget);
+    struct budget lines = budget_begin(work, (size_t)args->budget);
 
     for (size_t i = 0; i < reply->n_sessions; i++) {
         const Flowbalancer__V1__FlowSessionLine *session = reply->sessions[i];
@@ -236,11 +180,11 @@ static void say_sessions(struct work *work)
         }
         fb_buffer_string(&line, ": ");
         words_session(&line, session);
-        if (!lines_add(&lines, &line)) {
+        if (!budget_add(&lines, &line)) {
             break;
         }
     }
-    lines_end(&lines, reply->n_sessions, reply->next_page_token);
+    budget_end(&lines, reply->n_sessions, reply->next_page_token);
 }
 
 static void find_sessions(struct work *work, const struct find_args *args)
@@ -254,38 +198,7 @@ static void find_sessions(struct work *work, const struct find_args *args)
     work_ask(work, &method_list_sessions, &request.base, say_sessions);
 }
 
-/* --- the graph --- */
-
-static void say_graph(struct work *work)
-{
-    const Flowbalancer__V1__GraphResponse *reply = work_reply(work);
-    struct fb_text graph = value_text(reply->data);
-
-    if (fb_utf8_check(graph.data, graph.size) != graph.size) {
-        graph = FB_TEXT("");
-    }
-    fb_buffer_text(&work->text, graph);
-    fb_buffer_string(&work->json, "{\"lines\":[");
-    fb_buffer_json_string(&work->json, graph);
-    fb_buffer_string(&work->json, "]");
-    if (reply->n_critical > 0) {
-        fb_buffer_string(&work->text, "\ncritical:");
-        words_key(&work->json, "critical");
-        fb_buffer_string(&work->json, "[");
-        for (size_t i = 0; i < reply->n_critical; i++) {
-            fb_buffer_printf(&work->text, " #%" PRIu32, reply->critical[i]);
-            fb_buffer_printf(&work->json, "%s%" PRIu32, i > 0 ? "," : "", reply->critical[i]);
-        }
-        fb_buffer_string(&work->json, "]");
-    }
-    if (reply->left_out > 0) {
-        fb_buffer_printf(&work->text, "\n%" PRIu32 " tasks left out; raise budget",
-                         reply->left_out);
-        words_number(&work->json, "left_out", reply->left_out);
-    }
-    fb_buffer_string(&work->json, "}");
-    work_answer(work);
-}
+/* --- the other views --- */
 
 /* Words that name one task, or none. False: neither, and answered. */
 static bool read_task(struct work *work, const char *q, Flowbalancer__V1__FlowTaskRef **task)
@@ -298,19 +211,6 @@ static bool read_task(struct work *work, const char *q, Flowbalancer__V1__FlowTa
     }
     *task = work_ref(work, &ref);
     return true;
-}
-
-static void find_graph(struct work *work, const struct find_args *args,
-                       Flowbalancer__V1__FlowTaskRef *task)
-{
-    Flowbalancer__V1__GraphRequest request = FLOWBALANCER__V1__GRAPH_REQUEST__INIT;
-
-    request.context = work_context(work);
-    request.format = FLOWBALANCER__V1__FLOW_GRAPH_FORMAT__FLOW_GRAPH_FORMAT_DOT;
-    request.around = task;
-    request.open_only = strstr(args->where, "state:open") != NULL;
-    request.tasks_most = page_of(args->budget, NODE_TOKENS);
-    work_ask(work, &method_graph, &request.base, say_graph);
 }
 
 void verb_find(struct work *work, struct fb_text arguments)
@@ -331,7 +231,8 @@ void verb_find(struct work *work, struct fb_text arguments)
             work_invalid(work, "session: this view is of one session");
         } else if (read_task(work, args->q, &task)) {
             if (args->view == VIEW_GRAPH) {
-                find_graph(work, args, task);
+                verb_graph(work, task, strstr(args->where, "state:open") != NULL,
+                           (size_t)args->budget);
             } else {
                 verb_verify(work, task, (size_t)args->budget);
             }

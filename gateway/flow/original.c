@@ -36,9 +36,9 @@ struct original_args {
     {                                                                                         \
         "sessionId", FLOW_ARG_TEXT, offsetof(struct original_args, session), .required = true \
     }
-#define TASK_ARG(needed)                                                                  \
-    {                                                                                     \
-        "taskId", FLOW_ARG_TASK, offsetof(struct original_args, task), .required = needed \
+#define TASK_ARG(needed)                                                                    \
+    {                                                                                       \
+        "taskId", FLOW_ARG_TASK, offsetof(struct original_args, task), .required = (needed) \
     }
 
 static const struct flow_arg create_table[] = {SESSION_ARG, {.name = NULL}};

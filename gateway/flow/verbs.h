@@ -59,6 +59,10 @@ bool verb_read_plain(struct work *work, const struct flow_arg *table, struct fb_
 Flowbalancer__V1__FlowPlanLink **verb_links(struct work *work, const struct flow_refs *refs,
                                             Flowbalancer__V1__FlowLinkKind kind);
 
+/* view "graph" of flow_find. `task` may be NULL, for all. */
+void verb_graph(struct work *work, Flowbalancer__V1__FlowTaskRef *task, bool open_only,
+                size_t budget);
+
 /* view "evidence" of flow_find. `task` may be NULL, for all. */
 void verb_verify(struct work *work, Flowbalancer__V1__FlowTaskRef *task, size_t budget);
 

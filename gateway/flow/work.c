@@ -489,6 +489,13 @@ static void say_failure(struct work *work, const struct failure *failure)
         say_refusal(work, kind, failure->status.why, refusal);
         return;
     }
+    if (failure->status.code == FB_UNIMPLEMENTED) {
+        answer_tool_error(work->mcp, &exchange->reply, exchange->revision,
+                          "The suite does not know this yet. Have the user update it, then run "
+                          "`flowctl down`.");
+        exchange_answered(exchange);
+        return;
+    }
     answer = failure_of_call(failure, exchange->tool, &work->arena);
     if (answer.error.code != 0) {
         answer_error(work->mcp, &exchange->reply, &answer.error);

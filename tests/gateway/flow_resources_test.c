@@ -57,11 +57,9 @@ static void every_session_has_a_brief_a_graph_and_a_log(void **state)
             ->page_token,
         "c");
     reply(world, &response.base);
-    hears(world,
-          "{\"resultType\":\"complete\",\"resources\":[{\"uri\":\"flow://w/brief\",\"name\":"
-          "\"w/brief\",\"title\":\"Brief\"",
-          "\"uri\":\"flow://w/graph.svg\"", "\"mimeType\":\"image/svg+xml\"",
-          "\"uri\":\"flow://w/log\"",
+    hears(world, "{\"resultType\":\"complete\",\"resources\":[{\"uri\":\"flow://w/brief\",",
+          "\"name\":\"w/brief\",\"title\":\"Brief\"", "\"uri\":\"flow://w/graph.svg\"",
+          "\"mimeType\":\"image/svg+xml\"", "\"uri\":\"flow://w/log\"",
           "\"nextCursor\":\"t\",\"ttlMs\":5000,\"cacheScope\":\"private\"");
     legacy(world, "2025-03-26");
     say(world, LEGACY("1", "resources/templates/list", ""));

@@ -429,6 +429,34 @@ static void nothing_given_lists_the_sessions(void **state)
     hears(world, "my-work-a73eaf \\\"my work\\\": flowing 0, 0% of 3: 2 ready");
 }
 
+static void a_graph_is_a_line_for_each_task_with_what_it_waits_for(void **state)
+{
+    static const char drawing[] = "{\"tasks\":[{\"task\":1,\"title\":\"a\",\"state\":\"queued\","
+                                  "\"ready\":true,\"critical\":true"
+                                  "},{\"task\":2,\"title\":\"b\",\"state\":\"active\",\"agent\":"
+                                  "\"bob\"},{\"task\":3,\"title\":"
+                                  "\"c\",\"state\":\"queued\"}],\"links\":[{\"task\":3,\"on\":2,"
+                                  "\"kind\":\"after\"},{\"task\":2,"
+                                  "\"on\":3,\"kind\":\"parent\"},{\"task\":3,\"on\":1,\"kind\":"
+                                  "\"after\"},{\"task\":2,\"on\":1,"
+                                  "\"kind\":\"from\"}]}";
+    Flowbalancer__V1__GraphResponse response = FLOWBALANCER__V1__GRAPH_RESPONSE__INIT;
+    const Flowbalancer__V1__GraphRequest *asked;
+    struct world *world = *state;
+
+    response.data =
+        (ProtobufCBinaryData){.len = sizeof(drawing) - 1, .data = (uint8_t *)S(drawing)};
+    call_flow(world, "flow_find",
+              "{\"session\":\"w@ada\",\"view\":\"graph\",\"q\":\"#3\",\"where\":\"state:open\"}");
+    asked = asked_flow(world, "Graph");
+    assert_int_equal(asked->around->task, 3);
+    assert_true(asked->open_only);
+    reply(world, &response.base);
+    hears(world,
+          "\"text\":\"*#1 ready a\\n#2 active @bob b from #1 in #3\\n#3 queued c <- #1, #2\"",
+          "\"total\":3");
+}
+
 static void a_status_says_forecast_and_alarms_in_lines(void **state)
 {
     Flowbalancer__V1__StatusResponse response = FLOWBALANCER__V1__STATUS_RESPONSE__INIT;
@@ -523,6 +551,7 @@ int main(void)
         in_flow(what_is_no_refusal_is_said_as_for_any_tool),
         in_flow(found_tasks_are_lines_within_the_budget),
         in_flow(nothing_given_lists_the_sessions),
+        in_flow(a_graph_is_a_line_for_each_task_with_what_it_waits_for),
         in_flow(a_status_says_forecast_and_alarms_in_lines),
         in_flow(an_edit_names_the_fields_that_it_sets),
     };
