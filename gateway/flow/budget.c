@@ -6,10 +6,10 @@
 #include "gateway/flow/tokens.h"
 #include "gateway/flow/words.h"
 
-struct budget budget_begin(struct work *work, size_t budget)
+struct budget budget_begin(struct work *work, size_t tokens)
 {
     fb_buffer_string(&work->json, "{\"lines\":[");
-    return (struct budget){.work = work, .left = budget};
+    return (struct budget){.work = work, .left = tokens};
 }
 
 bool budget_add(struct budget *lines, struct fb_buffer *line)

@@ -440,6 +440,7 @@ static void say_request_failure(struct work *work, const struct failure *failure
     struct fb_buffer data = {0};
 
     if (failure->status.code == FB_NOT_FOUND && *work->uri != '\0') {
+        error.message = failure->status.why;
         error.code =
             exchange->revision == REVISION_MODERN ? JSONRPC_INVALID_PARAMS : MCP_RESOURCE_NOT_FOUND;
         fb_buffer_string(&data, "{");
