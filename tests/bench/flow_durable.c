@@ -207,20 +207,22 @@ static const struct keeper_call_events events = {.decide = decide, .on_end = on_
 
 static void begin(struct caller *caller, enum step step)
 {
+    struct bench *bench = caller->bench;
+
     caller->step = step;
     caller->done = false;
     caller->began_us = fb_clock_us();
     caller->call = (struct keeper_call){
-        .session = fb_text_of(caller->bench->session),
+        .session = fb_text_of(bench->session),
         .actor = fb_text_of(caller->name),
         .create = step == OPEN,
         .take_over = step == LOOK,
-        .deadline_ms = fb_loop_now_ms(caller->bench->loop) + 120000,
+        .deadline_ms = fb_loop_now_ms(bench->loop) + 120000,
         .arena = &caller->arena,
         .events = &events,
         .self = caller,
     };
-    keeper_begin(caller->bench->keeper, &caller->call);
+    keeper_begin(bench->keeper, &caller->call);
 }
 
 static int64_t alone_us(struct caller *caller, enum step step)
