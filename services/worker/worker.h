@@ -24,8 +24,12 @@ struct worker_config {
     const char *store;           /* NULL: none */
     struct fb_strings advertise; /* where routers reach us; none: where we listen */
     const char *guard;           /* flow-guard; NULL: beside this program */
-    int64_t starts;              /* servers that may start at once */
-    int64_t stop_ms;             /* patience at each step of stopping a server */
+    int64_t sessions;            /* most held in memory */
+    int64_t session_bytes;       /* and their memory */
+    int64_t session_idle_ms;
+    int64_t session_lease_ms;
+    int64_t starts;  /* servers that may start at once */
+    int64_t stop_ms; /* patience at each step of stopping a server */
 };
 
 extern const char *const worker_tiers[];

@@ -109,7 +109,7 @@ struct keeper_config {
     uint64_t bytes_most;      /* that they take, estimated [512 MiB] */
     int64_t lease_ms;         /* of a session [30 s] */
     int64_t call_ms;          /* for a call that has no deadline of its own [30 s] */
-    int64_t idle_ms;          /* without a call: snapshot [5 s], twelve times that: released */
+    int64_t idle_ms;          /* without a call: snapshot [5 s], sixty times that: released */
     uint32_t snapshot_events; /* events after which a snapshot is put [2,000] */
     uint64_t snapshot_bytes;  /* or their bytes [4 MiB] */
 

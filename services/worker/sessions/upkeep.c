@@ -4,7 +4,7 @@
 #include "services/worker/sessions/held.h"
 
 enum {
-    RELEASE_IDLES = 12,       /* times idle_ms: then it is released */
+    RELEASE_IDLES = 60,       /* times idle_ms: then it is released */
     EXPIRY_LEAST_MS = 20,     /* between two looks at the leases */
     EXPIRY_MOST_MS = 3600000, /* after so long the clock is looked at anew */
 };
