@@ -436,6 +436,8 @@ static const struct {
 
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 
+static_assert((int)ALARM_KINDS == (int)EVENT_ALARM_KINDS, "events mute each kind of alarm");
+
 static const char *suggestion_of(enum alarm_kind kind)
 {
     size_t at = 0;

@@ -30,7 +30,7 @@
 
 #include "services/worker/flow/session.h"
 
-/* As durable events number them. */
+/* As FlowAlarmKind numbers them. */
 enum alarm_kind {
     ALARM_STALLED = 1,
     ALARM_SILENT_AGENT,

@@ -243,6 +243,9 @@ static struct fb_status check_kind(const struct event *event)
             return refuse(note_why);
         }
         return is_evidence(event->unattached.evidence) ? fb_ok : refuse(evidence_why);
+    case EVENT_VERIFIED:
+    case EVENT_MUTED:
+        return event_check_watch(event);
     case EVENT_DOCUMENT:
     case EVENT_IMPORTED:
     case EVENT_COMPACTED:

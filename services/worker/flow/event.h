@@ -63,6 +63,8 @@ enum event_kind {
     EVENT_FINISHED,
     EVENT_EDITED,
     EVENT_UNATTACHED,
+    EVENT_VERIFIED = 30,
+    EVENT_MUTED,
     EVENT_DOCUMENT = 40,
     EVENT_IMPORTED,
     EVENT_COMPACTED,
@@ -197,6 +199,23 @@ struct event_known {
     uint64_t sequence;
 };
 
+/* How a piece of evidence was found. */
+enum event_look_state {
+    EVENT_LOOK_UNSAID, /* nobody could look */
+    EVENT_LOOK_UNCHANGED,
+    EVENT_LOOK_CHANGED,
+    EVENT_LOOK_MISSING,
+    EVENT_LOOK_STATES
+};
+
+struct event_look {
+    struct fb_text ref;
+    enum event_look_state state;
+    struct fb_text host;
+};
+
+enum { EVENT_ALARM_KINDS = 12 }; /* 0 is none */
+
 struct event {
     enum event_kind kind;
     int64_t unix_ms;
@@ -313,6 +332,14 @@ struct event {
             size_t known_count;
             uint32_t follows;
         } merged;
+        struct {
+            const struct event_look *looks;
+            size_t look_count;
+        } verified;
+        struct {
+            uint32_t kind; /* of the alarm */
+            int64_t until_unix_ms;
+        } muted; /* `task` may be 0 */
         struct {
             struct fb_text field;
             struct fb_text other;

@@ -228,6 +228,10 @@ static void fill_kind(struct event_room *room, const struct event *event,
         message->unattached = made;
         break;
     }
+    case EVENT_VERIFIED:
+    case EVENT_MUTED:
+        event_fill_watch(room, event, message);
+        break;
     case EVENT_DOCUMENT:
     case EVENT_IMPORTED:
     case EVENT_COMPACTED:

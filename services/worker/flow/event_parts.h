@@ -46,4 +46,12 @@ void event_fill_exchange(struct event_room *room, const struct event *event,
 void event_read_exchange(struct event_room *room, const Flowbalancer__V1__FlowEvent *message,
                          struct event *event);
 
+/* -- the kinds that alarms are about: event_watch.c -- */
+
+struct fb_status event_check_watch(const struct event *event);
+void event_fill_watch(struct event_room *room, const struct event *event,
+                      Flowbalancer__V1__FlowEvent *message);
+void event_read_watch(struct event_room *room, const Flowbalancer__V1__FlowEvent *message,
+                      struct event *event);
+
 #endif

@@ -157,6 +157,10 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->unattached.evidence =
             read_evidence(room, message->unattached->evidence, message->unattached->n_evidence);
         break;
+    case EVENT_VERIFIED:
+    case EVENT_MUTED:
+        event_read_watch(room, message, event);
+        break;
     case EVENT_DOCUMENT:
     case EVENT_IMPORTED:
     case EVENT_COMPACTED:

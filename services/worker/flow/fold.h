@@ -96,6 +96,9 @@ struct fb_status fold_unattached(struct session *session, const struct event *ev
 
 /* -- fold_watch.c: what alarms are told from -- */
 
+struct fb_status fold_verified(struct session *session, const struct event *event);
+struct fb_status fold_muted(struct session *session, const struct event *event);
+
 /* How the session was before the event. */
 struct fold_before {
     int64_t last_ms;

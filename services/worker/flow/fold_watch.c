@@ -143,6 +143,39 @@ static void heard(struct session *session, uint32_t agent, const struct fold_bef
     known->heard_busy_ms = rhythm->busy_ms;
 }
 
+struct fb_status fold_verified(struct session *session, const struct event *event)
+{
+    struct disproof_look found = {.missing = 0};
+
+    for (size_t i = 0; i < event->verified.look_count; i++) {
+        const struct event_look *look = &event->verified.looks[i];
+        const bool missing = look->state == EVENT_LOOK_MISSING;
+        const bool changed = look->state == EVENT_LOOK_CHANGED;
+
+        if ((missing || changed) && found.missing + found.changed == 0) {
+            found.ref = look->ref;
+            found.host = look->host;
+        }
+        found.missing += missing;
+        found.changed += changed;
+    }
+    disproofs_looked(&session->watch.disproofs, event->task, &found, event->unix_ms);
+    return fb_ok;
+}
+
+struct fb_status fold_muted(struct session *session, const struct event *event)
+{
+    if (event->task != 0 && session_task(session, event->task) == NULL) {
+        return fold_refuse("an alarm is muted for a task that there is not");
+    }
+    mutes_set(&session->watch.mutes,
+              (struct mute){.kind = event->muted.kind,
+                            .task = event->task,
+                            .until_unix_ms = event->muted.until_unix_ms},
+              event->unix_ms);
+    return fb_ok;
+}
+
 void fold_watch(struct session *session, const struct event *event,
                 const struct fold_before *before)
 {
@@ -190,6 +223,8 @@ void fold_watch(struct session *session, const struct event *event,
     case EVENT_LINKED:
     case EVENT_RESTED:
     case EVENT_UNATTACHED:
+    case EVENT_VERIFIED:
+    case EVENT_MUTED:
     case EVENT_DOCUMENT:
     case EVENT_COMPACTED:
     case EVENT_EXPANDED:

@@ -270,6 +270,7 @@ static struct fb_status (*const kinds[EVENT_CONFLICT + 1])(struct merging *, str
     [EVENT_RESTED] = merge_left,        [EVENT_BLOCKED] = merge_left,
     [EVENT_REQUEUED] = merge_requeued,  [EVENT_FINISHED] = merge_finished,
     [EVENT_EDITED] = merge_edited,      [EVENT_UNATTACHED] = apply_as_it_is,
+    [EVENT_VERIFIED] = apply_not,       [EVENT_MUTED] = apply_not, /* are of one place */
     [EVENT_DOCUMENT] = apply_if_it_may, [EVENT_IMPORTED] = apply_imported,
     [EVENT_COMPACTED] = apply_not,      [EVENT_EXPANDED] = apply_not,
     [EVENT_MERGED] = apply_not,         [EVENT_CONFLICT] = apply_not, /* they are found anew */

@@ -216,6 +216,7 @@ static const struct {
     [EVENT_RESTED] = {fold_rested, true},        [EVENT_BLOCKED] = {fold_blocked, true},
     [EVENT_REQUEUED] = {fold_requeued, true},    [EVENT_FINISHED] = {fold_finished, true},
     [EVENT_EDITED] = {fold_edited, true},        [EVENT_UNATTACHED] = {fold_unattached, true},
+    [EVENT_VERIFIED] = {fold_verified, true},    [EVENT_MUTED] = {fold_muted, false},
     [EVENT_DOCUMENT] = {fold_document, false},   [EVENT_IMPORTED] = {fold_imported, false},
     [EVENT_COMPACTED] = {fold_compacted, false}, [EVENT_EXPANDED] = {fold_expanded, false},
     [EVENT_MERGED] = {fold_merged, false},       [EVENT_CONFLICT] = {fold_conflict, false},

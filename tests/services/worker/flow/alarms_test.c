@@ -115,6 +115,7 @@ static bool told(const struct world *w, int64_t now_ms, enum alarm_kind kind, st
     struct alarm alarms[ALARMS_MOST];
     const size_t count = session_alarms(w->session, now_ms, alarms, ALARMS_MOST);
 
+    *alarm = (struct alarm){.kind = kind};
     for (size_t i = 0; i < count; i++) {
         assert_true(strlen(alarms[i].evidence) > 0 && strlen(alarms[i].suggestion) > 0);
         if (alarms[i].kind == kind) {
@@ -495,6 +496,68 @@ static void who_repeats_a_call_is_warned_then_refused(void **state)
     end(&w);
 }
 
+static void look_at(struct world *w, uint32_t task, enum event_look_state state)
+{
+    const struct event_look looks[] = {
+        {.ref = FB_TEXT("README"), .state = EVENT_LOOK_UNCHANGED},
+        {.ref = FB_TEXT("src/a.c"), .state = state, .host = FB_TEXT("desk")}};
+
+    fold(w, bob,
+         (struct event){
+             .kind = EVENT_VERIFIED, .task = task, .verified = {.looks = looks, .look_count = 2}});
+}
+
+static void evidence_that_is_gone_disproves_a_task_until_it_is_back_or_the_task_open(void **state)
+{
+    struct alarm alarm;
+    struct world w;
+    uint32_t task;
+
+    (void)state;
+    begin(&w);
+    task = plan_some(&w);
+    claim(&w, ann, task);
+    finish(&w, ann, task, EVENT_COMPLETED);
+    look_at(&w, task, EVENT_LOOK_UNCHANGED);
+    assert_false(told(&w, w.now_ms, ALARM_FALSE_DONE, &alarm));
+    look_at(&w, task, EVENT_LOOK_MISSING);
+    assert_true(told(&w, w.now_ms, ALARM_FALSE_DONE, &alarm));
+    assert_int_equal(alarm.task, task);
+    assert_non_null(strstr(alarm.evidence, "src/a.c"));
+    assert_non_null(strstr(alarm.evidence, "desk"));
+    look_at(&w, task, EVENT_LOOK_UNCHANGED);
+    assert_false(told(&w, w.now_ms, ALARM_FALSE_DONE, &alarm));
+    look_at(&w, task, EVENT_LOOK_CHANGED);
+    assert_true(told(&w, w.now_ms, ALARM_FALSE_DONE, &alarm));
+    requeue(&w, bob, task, EVENT_REOPENED);
+    assert_false(told(&w, w.now_ms, ALARM_FALSE_DONE, &alarm));
+    end(&w);
+}
+
+static void what_is_muted_comes_last_until_its_time_is_over(void **state)
+{
+    struct alarm alarms[2];
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    for (int i = 0; i < 3; i++) {
+        plan_one(&w, "Write the manual of the gateway", 0);
+    }
+    fold(&w, ann,
+         (struct event){.kind = EVENT_MUTED,
+                        .task = 3,
+                        .muted = {.kind = ALARM_DUPLICATE, .until_unix_ms = w.now_ms + 1000}});
+    assert_int_equal(session_alarms(w.session, w.now_ms, alarms, 2), 2);
+    assert_int_equal(alarms[0].task, 2);
+    assert_int_equal(alarms[0].muted_until_ms, 0);
+    assert_int_equal(alarms[1].task, 3);
+    assert_int_equal(alarms[1].muted_until_ms, w.now_ms + 1000);
+    assert_int_equal(session_alarms(w.session, w.now_ms + 1000, alarms, 2), 2);
+    assert_int_equal(alarms[0].task, 3);
+    end(&w);
+}
+
 static void no_more_are_given_than_there_is_room_for(void **state)
 {
     struct alarm alarms[3];
@@ -538,6 +601,8 @@ int main(void)
         cmocka_unit_test(a_double_that_was_linked_is_settled),
         cmocka_unit_test(two_agents_at_the_same_file_for_two_tasks_are_a_double),
         cmocka_unit_test(who_repeats_a_call_is_warned_then_refused),
+        cmocka_unit_test(evidence_that_is_gone_disproves_a_task_until_it_is_back_or_the_task_open),
+        cmocka_unit_test(what_is_muted_comes_last_until_its_time_is_over),
         cmocka_unit_test(no_more_are_given_than_there_is_room_for),
         cmocka_unit_test(every_kind_has_a_name_that_finds_it),
     };

@@ -66,6 +66,10 @@ static void every_kind_comes_back_as_it_was(void **state)
         .needs = texts,
         .defer_until_unix_ms = 77,
     };
+    const struct event_look looks[] = {
+        {.ref = FB_TEXT("a.c"), .state = EVENT_LOOK_MISSING, .host = FB_TEXT("h")},
+        {.ref = FB_TEXT("b.c"), .state = EVENT_LOOK_UNCHANGED},
+    };
     const struct event events[] = {
         {.kind = EVENT_OPENED,
          .opened = {.name = FB_TEXT("s"), .active_most = 3, .load_most = 4, .automatic = true}},
@@ -100,6 +104,8 @@ static void every_kind_comes_back_as_it_was(void **state)
         {.kind = EVENT_UNATTACHED,
          .task = 1,
          .unattached = {.fence = 3, .note = FB_TEXT("n"), .evidence = evidence}},
+        {.kind = EVENT_VERIFIED, .task = 1, .verified = {.looks = looks, .look_count = 2}},
+        {.kind = EVENT_MUTED, .task = 1, .muted = {.kind = 3, .until_unix_ms = 9}},
     };
 
     (void)state;
