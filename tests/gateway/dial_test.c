@@ -28,6 +28,7 @@ struct world {
     struct fb_server *server; /* NULL: nobody listens */
     struct fb_call *kept;     /* of CallTool */
     bool kept_cancelled;
+    size_t arrived; /* of CallTool */
     struct dial *dial;
     struct uplink uplink;
 };
@@ -35,6 +36,7 @@ struct world {
 /* What an asker hears. */
 struct heard {
     size_t messages;
+    size_t again;
     char version[64];
     bool ended;
     enum fb_code code;
@@ -78,6 +80,7 @@ static void serve_call(struct fb_call *call, const ProtobufCMessage *message)
 
     (void)message;
     world->kept = call;
+    world->arrived++;
     fb_call_watch(call, &kept_events, world);
 }
 
@@ -329,6 +332,74 @@ static void what_may_have_run_is_not_asked_again(void **state)
     assert_string_equal(heard.reason, "");
 }
 
+static void told_again(void *arg)
+{
+    ((struct heard *)arg)->again++;
+}
+
+static const struct uplink_events repeated_events = {
+    .on_message = on_message, .on_end = on_end, .on_again = told_again};
+
+static struct uplink_call *ask_repeatable(struct world *world, bool only_if_there,
+                                          struct heard *heard)
+{
+    Flowbalancer__V1__CallToolRequest request = FLOWBALANCER__V1__CALL_TOOL_REQUEST__INIT;
+
+    *heard = (struct heard){.messages = 0};
+    return world->uplink.call(world->uplink.self,
+                              &(struct uplink_plan){
+                                  .path = "/flowbalancer.v1.McpService/CallTool",
+                                  .request = &request.base,
+                                  .deadline_ms = INT64_MAX,
+                                  .only_if_there = only_if_there,
+                                  .repeatable = true,
+                                  .events = &repeated_events,
+                                  .arg = heard,
+                              });
+}
+
+static void what_may_be_repeated_is_asked_again_though_it_may_have_run(void **state)
+{
+    struct world *world = *state;
+    int64_t end_ms = fb_clock_ms() + DEADLINE_MS;
+    struct heard heard;
+    struct uplink_call *call;
+
+    open_router(world);
+    make_dial(world, DEADLINE_MS);
+    call = ask_repeatable(world, false, &heard);
+    while (world->arrived < 1) {
+        assert_true(fb_clock_ms() < end_ms);
+        fb_loop_turn(world->loop, 100);
+    }
+    close_router(world);
+    open_router(world);
+    while (world->arrived < 2) {
+        assert_true(fb_clock_ms() < end_ms);
+        fb_loop_turn(world->loop, 100);
+    }
+    assert_false(heard.ended);
+    assert_int_equal(heard.again, 1);
+    world->uplink.cancel(world->uplink.self, call);
+    turn_until(world, &world->kept_cancelled);
+}
+
+static void what_may_be_repeated_is_given_up_when_nobody_comes(void **state)
+{
+    struct world *world = *state;
+    struct heard heard;
+
+    open_router(world);
+    make_dial(world, 100);
+    ask(world, "c1", false, &heard);
+    turn_until(world, &heard.ended);
+    close_router(world);
+    assert_non_null(ask_repeatable(world, false, &heard));
+    turn_until(world, &heard.ended);
+    assert_int_equal(heard.code, FB_UNAVAILABLE);
+    assert_string_equal(heard.reason, "not-run");
+}
+
 static void a_cancelled_call_is_cancelled_at_the_router(void **state)
 {
     struct world *world = *state;
@@ -408,6 +479,8 @@ int main(void)
         in_world(what_is_asked_only_if_somebody_is_there_does_not_wait),
         in_world(a_router_is_found_again_after_it_was_away),
         in_world(what_may_have_run_is_not_asked_again),
+        in_world(what_may_be_repeated_is_asked_again_though_it_may_have_run),
+        in_world(what_may_be_repeated_is_given_up_when_nobody_comes),
         in_world(a_cancelled_call_is_cancelled_at_the_router),
         in_world(the_words_of_a_failure_come_with_it),
         in_world(what_is_held_comes_when_it_is_let_go),
