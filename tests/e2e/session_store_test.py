@@ -739,6 +739,48 @@ class Life(StoreTest):
                 self.assertEqual([e.payload for e in events],
                                  [b"%d" % (i + 1) for i in range(len(events))])
 
+    def test_kill_9_never_parts_what_is_shown_from_what_happened(self):
+        for round_ in range(5):
+            stop, done = [], []
+
+            def write(number):
+                session_id = f"s{number}"
+                got = self.store.acquire(session_id=session_id, owner=f"w{round_}", take_over=True)
+                sequence = got.last_sequence
+                try:
+                    while not stop:
+                        sequence += 1
+                        self.store.call.AppendEvents(pb.AppendEventsRequest(
+                            session_id=session_id, epoch=got.epoch, expected_sequence=sequence - 1,
+                            request_id=f"r{sequence}", events=[pb.NewEvent(payload=b"x")],
+                            projection=pb.Projection(sequence=sequence, tasks=[pb.TaskLine(
+                                number=sequence, updated_unix_ms=sequence,
+                                texts=pb.TaskTexts(title=f"step {sequence}"))])), timeout=DEADLINE)
+                        done.append(sequence)
+                except grpc.RpcError:
+                    pass
+
+            writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+            for writer in writers:
+                writer.start()
+            while len(done) < 60:
+                self.assertTrue(any(writer.is_alive() for writer in writers))
+            self.store.process.kill()
+            self.store.process.wait()
+            stop.append(True)
+            for writer in writers:
+                writer.join()
+            self.store.start()
+            told = list(self.store.call.Check(pb.CheckRequest(), timeout=DEADLINE))[-1]
+            self.assertEqual(list(told.findings), [])
+            for session in self.store.call.ListSessions(pb.ListSessionsRequest()).sessions:
+                self.assertEqual(session.projection_sequence, session.last_sequence)
+                found = [each.task.number for part in self.store.call.SearchTasks(
+                    pb.SearchTasksRequest(session_id=session.session_id, text="step",
+                                          order=pb.TASK_ORDER_UPDATED, page_size=10000))
+                         for each in part.tasks]
+                self.assertEqual(found, list(range(session.last_sequence, 0, -1)))
+
     def test_a_full_store_says_so_and_keeps_what_it_has(self):
         small = Store("--size_limit", "1MiB")
         self.addCleanup(small.remove)
