@@ -153,8 +153,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .items_most = 16,
         .items_bytes_most = 1024,
     };
-    struct lines lines;
-    struct lines_line line;
+    struct mcp_lines lines;
+    struct mcp_lines_line line;
     size_t step;
     int64_t now_ms = 0;
 
@@ -164,16 +164,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     step = (size_t)data[0] + 1;
     world = (struct world){.ready = false};
     world.session = mcp_session_create(&config, &mcp_session_events, NULL);
-    lines_init(&lines, LINE_BYTES);
+    mcp_lines_init(&lines, LINE_BYTES);
     mcp_session_start(world.session, 0);
     for (size_t at = 1; at < size; at += step) {
         const size_t part = size - at < step ? size - at : step;
-        char *room = lines_room(&lines);
+        char *room = mcp_lines_room(&lines);
 
         assert(room != NULL);
         memcpy(room, data + at, part);
-        lines_added(&lines, part);
-        while (lines_next(&lines, &line)) {
+        mcp_lines_added(&lines, part);
+        while (mcp_lines_next(&lines, &line)) {
             if (line.too_long) {
                 mcp_session_long_line(world.session, line.text, line.tail);
             } else {
@@ -190,6 +190,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     assert(world.ends[0] == 0);
     mcp_session_destroy(world.session);
-    lines_finish(&lines);
+    mcp_lines_finish(&lines);
     return 0;
 }

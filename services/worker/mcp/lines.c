@@ -4,19 +4,19 @@
 
 enum { KEEP_BYTES = 4 * LINES_READ_BYTES };
 
-void lines_init(struct lines *lines, size_t most_bytes)
+void mcp_lines_init(struct mcp_lines *lines, size_t most_bytes)
 {
-    *lines = (struct lines){.most_bytes = most_bytes};
+    *lines = (struct mcp_lines){.most_bytes = most_bytes};
 }
 
-void lines_finish(struct lines *lines)
+void mcp_lines_finish(struct mcp_lines *lines)
 {
     fb_buffer_finish(&lines->held);
-    lines_init(lines, lines->most_bytes);
+    mcp_lines_init(lines, lines->most_bytes);
 }
 
 /* Moves what is left to the front, so that the buffer does not grow for what was handed out. */
-static void compact(struct lines *lines)
+static void compact(struct mcp_lines *lines)
 {
     if (lines->taken == lines->held.size) {
         fb_buffer_clear(&lines->held, KEEP_BYTES);
@@ -27,7 +27,7 @@ static void compact(struct lines *lines)
     lines->taken = 0;
 }
 
-char *lines_room(struct lines *lines)
+char *mcp_lines_room(struct mcp_lines *lines)
 {
     if (lines->taken != 0) {
         compact(lines);
@@ -36,13 +36,13 @@ char *lines_room(struct lines *lines)
     return fb_buffer_reserve(&lines->held, LINES_READ_BYTES);
 }
 
-void lines_added(struct lines *lines, size_t size)
+void mcp_lines_added(struct mcp_lines *lines, size_t size)
 {
     lines->held.size += size;
 }
 
 /* Keeps the last LINES_EDGE_BYTES of a line that comes piece by piece. */
-static void keep_tail(struct lines *lines, const char *data, size_t size)
+static void keep_tail(struct mcp_lines *lines, const char *data, size_t size)
 {
     const size_t fresh = size < LINES_EDGE_BYTES ? size : LINES_EDGE_BYTES;
     size_t old = lines->tail_bytes;
@@ -62,7 +62,7 @@ static size_t without_cr(const char *data, size_t size)
 }
 
 /* What is held belongs to a line that is too long: only its edges stay. */
-static void skip_held(struct lines *lines, size_t end)
+static void skip_held(struct mcp_lines *lines, size_t end)
 {
     const char *data = lines->held.data + lines->taken;
 
@@ -76,7 +76,7 @@ static void skip_held(struct lines *lines, size_t end)
     lines->taken = end;
 }
 
-bool lines_next(struct lines *lines, struct lines_line *line)
+bool mcp_lines_next(struct mcp_lines *lines, struct mcp_lines_line *line)
 {
     const char *data = lines->held.data;
     const char *found = NULL;
@@ -97,7 +97,7 @@ bool lines_next(struct lines *lines, struct lines_line *line)
     size = without_cr(data + lines->taken, end - lines->taken);
     if (lines->skipping || size > lines->most_bytes) {
         skip_held(lines, lines->taken + size);
-        *line = (struct lines_line){
+        *line = (struct mcp_lines_line){
             .text = {.data = lines->head, .size = LINES_EDGE_BYTES},
             .tail = {.data = lines->tail, .size = without_cr(lines->tail, lines->tail_bytes)},
             .size = lines->skipped_bytes,
@@ -105,7 +105,7 @@ bool lines_next(struct lines *lines, struct lines_line *line)
         };
         lines->skipping = false;
     } else {
-        *line = (struct lines_line){
+        *line = (struct mcp_lines_line){
             .text = {.data = data + lines->taken, .size = size},
             .size = size,
         };

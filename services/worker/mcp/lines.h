@@ -20,7 +20,7 @@ enum {
 };
 
 /* Open so that it can be embedded; its fields are its own. */
-struct lines {
+struct mcp_lines {
     struct fb_buffer held; /* bytes not yet handed out begin at `taken` */
     size_t taken;
     size_t searched;        /* no line end before here */
@@ -32,7 +32,7 @@ struct lines {
     size_t tail_bytes;
 };
 
-struct lines_line {
+struct mcp_lines_line {
     struct fb_text text; /* without LF or CR LF; when too long: its first bytes */
     struct fb_text tail; /* when too long: its last bytes, else empty */
     uint64_t size;       /* of the whole line */
@@ -40,16 +40,16 @@ struct lines_line {
 };
 
 /* `most_bytes`: LINES_EDGE_BYTES or more. */
-void lines_init(struct lines *lines, size_t most_bytes);
-void lines_finish(struct lines *lines);
+void mcp_lines_init(struct mcp_lines *lines, size_t most_bytes);
+void mcp_lines_finish(struct mcp_lines *lines);
 
 /* Room for LINES_READ_BYTES to read into; NULL when memory is exhausted. */
-char *lines_room(struct lines *lines);
+char *mcp_lines_room(struct mcp_lines *lines);
 
 /* So many bytes were read into the room. */
-void lines_added(struct lines *lines, size_t size);
+void mcp_lines_added(struct mcp_lines *lines, size_t size);
 
 /* The next whole line, borrowed until the next call for this reader; false when there is none yet. */
-bool lines_next(struct lines *lines, struct lines_line *line);
+bool mcp_lines_next(struct mcp_lines *lines, struct mcp_lines_line *line);
 
 #endif

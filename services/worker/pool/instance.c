@@ -55,7 +55,7 @@ struct instance {
     struct fb_timer stopper; /* the next step of stopping */
     struct fb_defer flush;
 
-    struct lines lines;
+    struct mcp_lines lines;
     char error_line[ERROR_LINE_BYTES];
     size_t error_bytes;
     struct fb_ration ration;
@@ -233,9 +233,9 @@ static void set_timer(struct instance *i)
 
 static void take_lines(struct instance *i)
 {
-    struct lines_line line;
+    struct mcp_lines_line line;
 
-    while (lines_next(&i->lines, &line)) {
+    while (mcp_lines_next(&i->lines, &line)) {
         const uint64_t noise = mcp_session_oddities(i->session)->noise;
 
         if (line.too_long) {
@@ -257,7 +257,7 @@ static void take_lines(struct instance *i)
 /* How much was read, 0 at the end for ever, -1 when there is nothing now. */
 static ssize_t read_some(struct instance *i)
 {
-    char *room = lines_room(&i->lines);
+    char *room = mcp_lines_room(&i->lines);
     ssize_t got;
 
     if (room == NULL) {
@@ -271,7 +271,7 @@ static ssize_t read_some(struct instance *i)
     if (got < 0) {
         return errno == EAGAIN ? -1 : 0;
     }
-    lines_added(&i->lines, (size_t)got);
+    mcp_lines_added(&i->lines, (size_t)got);
     take_lines(i);
     return got;
 }
@@ -538,7 +538,7 @@ struct fb_status instance_create(struct fb_loop *loop, const struct instance_pla
     i->error_watch.fd = -1;
     i->started_ms = fb_loop_now_ms(loop);
     i->ration = fb_ration_of(ERROR_LINES_PER_S, ERROR_LINES_BURST, ERROR_REPEAT_MS, i->started_ms);
-    lines_init(&i->lines, plan->line_most_bytes);
+    mcp_lines_init(&i->lines, plan->line_most_bytes);
     i->session = mcp_session_create(&plan->session, &mcp_session_events, i);
     i->argv = guarded_argv(i);
     if (i->session != NULL && i->argv != NULL && open_pipes(&pipes)) {
@@ -573,7 +573,7 @@ void instance_destroy(struct instance *i)
     fb_timer_clear(&i->timer);
     fb_timer_clear(&i->stopper);
     fb_defer_cancel(&i->flush);
-    lines_finish(&i->lines);
+    mcp_lines_finish(&i->lines);
     mcp_session_destroy(i->session);
     free(i->argv);
     free(i);

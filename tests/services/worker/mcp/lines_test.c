@@ -9,30 +9,30 @@
 
 enum { MOST = 200 };
 
-static void feed(struct lines *lines, const char *data, size_t size)
+static void feed(struct mcp_lines *lines, const char *data, size_t size)
 {
-    char *room = lines_room(lines);
+    char *room = mcp_lines_room(lines);
 
     assert_non_null(room);
     assert_true(size <= LINES_READ_BYTES);
     memcpy(room, data, size);
-    lines_added(lines, size);
+    mcp_lines_added(lines, size);
 }
 
-static void expect(struct lines *lines, const char *text)
+static void expect(struct mcp_lines *lines, const char *text)
 {
-    struct lines_line line;
+    struct mcp_lines_line line;
 
-    assert_true(lines_next(lines, &line));
+    assert_true(mcp_lines_next(lines, &line));
     assert_false(line.too_long);
     assert_true(fb_text_is(line.text, text));
 }
 
-static void expect_none(struct lines *lines)
+static void expect_none(struct mcp_lines *lines)
 {
-    struct lines_line line;
+    struct mcp_lines_line line;
 
-    assert_false(lines_next(lines, &line));
+    assert_false(mcp_lines_next(lines, &line));
 }
 
 static void lines_come_out_whole_however_they_are_cut(void **state)
@@ -42,42 +42,42 @@ static void lines_come_out_whole_however_they_are_cut(void **state)
     (void)state;
     for (size_t step = 1; step < sizeof(all); step++) {
         const char *const wanted[] = {"one", "two", "", "three"};
-        struct lines lines;
+        struct mcp_lines lines;
         size_t got = 0;
 
-        lines_init(&lines, MOST);
+        mcp_lines_init(&lines, MOST);
         for (size_t at = 0; at < sizeof(all) - 1; at += step) {
             const size_t left = sizeof(all) - 1 - at;
-            struct lines_line line;
+            struct mcp_lines_line line;
 
             feed(&lines, all + at, left < step ? left : step);
-            while (lines_next(&lines, &line)) {
+            while (mcp_lines_next(&lines, &line)) {
                 assert_true(got < 4);
                 assert_true(fb_text_is(line.text, wanted[got]));
                 got++;
             }
         }
         assert_int_equal(got, 4);
-        lines_finish(&lines);
+        mcp_lines_finish(&lines);
     }
 }
 
 static void a_line_may_hold_nul_and_be_as_long_as_allowed(void **state)
 {
     char data[MOST + 1];
-    struct lines lines;
-    struct lines_line line;
+    struct mcp_lines lines;
+    struct mcp_lines_line line;
 
     (void)state;
     memset(data, 0, MOST);
     data[MOST] = '\n';
-    lines_init(&lines, MOST);
+    mcp_lines_init(&lines, MOST);
     feed(&lines, data, sizeof(data));
-    assert_true(lines_next(&lines, &line));
+    assert_true(mcp_lines_next(&lines, &line));
     assert_false(line.too_long);
     assert_int_equal(line.text.size, MOST);
     expect_none(&lines);
-    lines_finish(&lines);
+    mcp_lines_finish(&lines);
 }
 
 static void of_a_line_too_long_both_ends_are_told_and_the_next_line_is_whole(void **state)
@@ -91,16 +91,16 @@ static void of_a_line_too_long_both_ends_are_told_and_the_next_line_is_whole(voi
     data[sizeof(data) - 6] = '\n';
     memcpy(data + sizeof(data) - 5, "next\n", 5);
     for (size_t step = 1; step <= sizeof(data); step += 7) {
-        struct lines lines;
-        struct lines_line line;
+        struct mcp_lines lines;
+        struct mcp_lines_line line;
         bool told = false;
 
-        lines_init(&lines, MOST);
+        mcp_lines_init(&lines, MOST);
         for (size_t at = 0; at < sizeof(data); at += step) {
             const size_t left = sizeof(data) - at;
 
             feed(&lines, data + at, left < step ? left : step);
-            while (lines_next(&lines, &line)) {
+            while (mcp_lines_next(&lines, &line)) {
                 if (!told) {
                     assert_true(line.too_long);
                     assert_int_equal(line.size, sizeof(data) - 6);
@@ -118,23 +118,23 @@ static void of_a_line_too_long_both_ends_are_told_and_the_next_line_is_whole(voi
             assert_true(lines.held.size <= LINES_READ_BYTES + MOST + 1);
         }
         assert_true(told);
-        lines_finish(&lines);
+        mcp_lines_finish(&lines);
     }
 }
 
 static void what_was_handed_out_does_not_pile_up(void **state)
 {
-    struct lines lines;
+    struct mcp_lines lines;
 
     (void)state;
-    lines_init(&lines, MOST);
+    mcp_lines_init(&lines, MOST);
     for (int i = 0; i < 10000; i++) {
         feed(&lines, "a line of no great interest\nha", 30);
         expect(&lines, i == 0 ? "a line of no great interest" : "haa line of no great interest");
         expect_none(&lines);
         assert_true(lines.held.size <= 64);
     }
-    lines_finish(&lines);
+    mcp_lines_finish(&lines);
 }
 
 int main(void)
