@@ -177,6 +177,25 @@ class Agent:
     def watch(self, timeout=DEADLINE, **more):
         return self.flow.Watch(pb.WatchRequest(context=self.context, **more), timeout=timeout)
 
+    def bring(self, data, piece=1 << 20, by=None, **header):
+        """Imports a document in pieces."""
+        def messages():
+            yield pb.ImportRequest(context=self.context,
+                                   header=pb.FlowImportHeader(by=by or self.by(), **header))
+            for at in range(0, len(data), piece):
+                yield pb.ImportRequest(data=data[at:at + piece])
+        return self.flow.Import(messages(), timeout=DEADLINE)
+
+    def export(self, **more):
+        """The document."""
+        return b"".join(part.data for part in self.flow.Export(
+            pb.ExportRequest(context=self.context, **more), timeout=DEADLINE))
+
+    def snapshot(self):
+        parts = list(self.flow.Snapshot(pb.SnapshotRequest(context=self.context),
+                                        timeout=DEADLINE))
+        return b"".join(part.data for part in parts), parts[0].seq
+
     def graph(self, **more):
         return self.flow.Graph(pb.GraphRequest(context=self.context, **more), timeout=DEADLINE)
 

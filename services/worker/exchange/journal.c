@@ -151,16 +151,23 @@ static void write_task(struct fb_buffer *out, const struct session *session, uin
     fb_buffer_string(out, "}");
 }
 
-void journal_begin_document(const struct journal_header *header, const struct session *session,
-                            struct fb_buffer *out)
+void journal_write_state(const struct session *session, struct fb_buffer *out)
 {
-    write_head("session", header, out);
-    fb_buffer_printf(out, ",\"state\":{\"flow\":\"%s\",\"progress\":%u,\"tasks\":[",
+    fb_buffer_printf(out, "{\"flow\":\"%s\",\"progress\":%u,\"tasks\":[",
                      flow_state_name(session->flow_state), (unsigned)session_progress(session));
     for (uint32_t i = 1; i <= session->task_count; i++) {
         write_task(out, session, i);
     }
-    fb_buffer_string(out, "]},\"events\":[");
+    fb_buffer_string(out, "]}");
+}
+
+void journal_begin_document(const struct journal_header *header, const struct session *session,
+                            struct fb_buffer *out)
+{
+    write_head("session", header, out);
+    fb_buffer_string(out, ",\"state\":");
+    journal_write_state(session, out);
+    fb_buffer_string(out, ",\"events\":[");
 }
 
 void journal_add_event(struct fb_text bytes, bool first, struct fb_arena *arena,

@@ -47,6 +47,9 @@ struct fb_status journal_read_header(struct fb_text line, struct fb_arena *arena
 
 /* -- JSON: begin, events in order, end -- */
 
+/* The state alone, as one object. */
+void journal_write_state(const struct session *session, struct fb_buffer *out);
+
 /* Up to the opening of `events`: `session` is the state after all of them. */
 void journal_begin_document(const struct journal_header *header, const struct session *session,
                             struct fb_buffer *out);

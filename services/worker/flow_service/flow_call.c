@@ -45,7 +45,7 @@ struct fb_status flow_check_service(const struct flow_service *service)
     return service->draining ? fb_fail(FB_UNAVAILABLE, "the worker is going down") : fb_ok;
 }
 
-static struct fb_status check_by(const Flowbalancer__V1__FlowMutation *by, bool mutates)
+struct fb_status flow_check_by(const Flowbalancer__V1__FlowMutation *by, bool mutates)
 {
     const char *at;
 
@@ -67,6 +67,13 @@ static struct fb_status check_by(const Flowbalancer__V1__FlowMutation *by, bool 
                        "by.request_id is up to 128 of printable ASCII without spaces");
     }
     return fb_ok;
+}
+
+bool flow_takes_over(const struct fb_call *call)
+{
+    struct fb_text said;
+
+    return fb_metadata_find(fb_call_metadata(call), TAKE_OVER_KEY, &said) && fb_text_is(said, "1");
 }
 
 /* --- the answer --- */
@@ -206,10 +213,9 @@ struct flow_call *flow_call_create(struct fb_call *call, const ProtobufCMessage 
     struct fb_arena *arena = fb_call_arena(call);
     struct flow_call *f = fb_arena_zalloc(arena, 1, sizeof(*f));
     struct fb_status status = flow_check_context(context, true);
-    struct fb_text take_over;
 
     if (fb_is_ok(status)) {
-        status = check_by(by, mutates);
+        status = flow_check_by(by, mutates);
     }
     if (fb_is_ok(status) && service->keeper == NULL) {
         status = flow_check_service(service); /* while it drains the keeper says so itself */
@@ -234,8 +240,7 @@ struct flow_call *flow_call_create(struct fb_call *call, const ProtobufCMessage 
         .session = fb_text_of(context->session),
         .actor = f->actor,
         .request_id = fb_text_of(by == NULL ? "" : by->request_id),
-        .take_over = fb_metadata_find(fb_call_metadata(call), TAKE_OVER_KEY, &take_over) &&
-                     fb_text_is(take_over, "1"),
+        .take_over = flow_takes_over(call),
         .deadline_ms = fb_call_deadline_ms(call),
         .arena = arena,
         .events = &keeper_events,

@@ -81,6 +81,12 @@ struct fb_status flow_check_context(const Flowbalancer__V1__CallContext *context
 /* OK, or FAILED_PRECONDITION without a store, UNAVAILABLE while it drains. */
 struct fb_status flow_check_service(const struct flow_service *service);
 
+/* OK, or INVALID_ARGUMENT that names the field. */
+struct fb_status flow_check_by(const Flowbalancer__V1__FlowMutation *by, bool mutates);
+
+/* Whether a router has the worker take the session from whoever held it. */
+bool flow_takes_over(const struct fb_call *call);
+
 /* --- while deciding; each returns KEEPER_ANSWER, so that a method may end with it --- */
 
 /* A message of the answer, packed at once. */

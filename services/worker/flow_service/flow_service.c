@@ -6,15 +6,18 @@
 
 static const struct fb_method flow_methods[] = {
     {"Edit", FB_UNARY, serve_edit, .raw = false},
+    {"Export", FB_SERVER_STREAM, serve_export, .raw = false},
     {"Find", FB_SERVER_STREAM, serve_find, .raw = false},
     {"Finish", FB_UNARY, serve_finish, .raw = false},
     {"Forecast", FB_UNARY, serve_forecast, .raw = false},
     {"Graph", FB_UNARY, serve_graph, .raw = false},
+    {"Import", FB_CLIENT_STREAM, serve_import, .raw = false},
     {"ListSessions", FB_UNARY, serve_list_sessions, .raw = false},
     {"Next", FB_SERVER_STREAM, serve_next, .raw = false},
     {"OpenSession", FB_UNARY, serve_open_session, .raw = false},
     {"Plan", FB_UNARY, serve_plan, .raw = false},
     {"Pulse", FB_UNARY, serve_pulse, .raw = false},
+    {"Snapshot", FB_SERVER_STREAM, serve_snapshot, .raw = false},
     {"Status", FB_UNARY, serve_status, .raw = false},
     {"Undo", FB_UNARY, serve_undo, .raw = false},
     {"Watch", FB_SERVER_STREAM, serve_watch, .raw = false},

@@ -38,6 +38,13 @@ fb_handler_fn serve_status;
 /* forecast.c */
 fb_handler_fn serve_forecast;
 
+/* export.c */
+fb_handler_fn serve_export;
+fb_handler_fn serve_snapshot;
+
+/* import.c */
+fb_handler_fn serve_import;
+
 /* watch.c */
 fb_handler_fn serve_watch;
 

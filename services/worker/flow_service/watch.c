@@ -199,6 +199,7 @@ static void start_finding(struct flow_watch *watch)
     watch->keeper = (struct keeper_call){
         .scope = fb_text_of(watch->request->context->scope),
         .session = fb_text_of(watch->request->context->session),
+        .take_over = flow_takes_over(watch->call),
         .deadline_ms = fb_call_deadline_ms(watch->call),
         .arena = fb_call_arena(watch->call),
         .events = &key_events,

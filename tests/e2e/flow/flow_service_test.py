@@ -587,6 +587,118 @@ class Foresight(Case):
         self.assertEqual(ada.status().forecast.remaining_p50_ms, 0)
 
 
+ORIGINAL = {
+    "sessionId": "old", "created": "2025-01-01T00:00:00Z", "status": "active", "context": {"why": "x"},
+    "tasks": [
+        {"id": "task-1-aaaaa", "description": "first", "weight": 3, "dependencies": [],
+         "state": "completed", "momentum": 100},
+        {"id": "task-2-bbbbb", "description": "second", "weight": 5, "dependencies": ["task-1-aaaaa"],
+         "state": "queued", "momentum": 0},
+    ],
+    "workLog": [], "kept": {"verbatim": [1, 2, 3]},
+}
+
+
+class Documents(Case):
+    def worked(self):
+        ada = self.opened()
+        ada.plan(item("a", body="text\n" * 100), item("b", "a"), item("c"))
+        ada.claim()
+        ada.pulse(1, note="on the way", percent=40)
+        ada.finish(1, summary="done", next=True)
+        return ada
+
+    def test_a_journal_gives_the_same_session_elsewhere(self):
+        ada = self.worked()
+        for format in (pb.FLOW_FORMAT_JSONL, pb.FLOW_FORMAT_JSON):
+            document = ada.export(format=format)
+            copy = self.agent(session=f"{ada.context.session[:90]}-{format}")
+            answer = copy.bring(document, piece=997)
+            self.assertEqual(answer.format, format)
+            self.assertEqual(answer.tasks, 3)
+            self.assertEqual(answer.events, ada.status().line.seq)
+            self.assertEqual(answer.line.completed, 1)
+            mine, yours = json.loads(ada.snapshot()[0]), json.loads(copy.snapshot()[0])
+            self.assertEqual(mine["state"], yours["state"])
+            again = copy.bring(document)
+            self.assertEqual(again.events, 0)
+            self.assertEqual(copy.status().line.seq, ada.status().line.seq)
+
+    def test_a_session_file_of_the_system_before_comes_in_and_goes_out_whole(self):
+        ada = self.agent()
+        document = json.dumps(ORIGINAL).encode()
+        answer = ada.bring(document)
+        self.assertEqual(answer.format, pb.FLOW_FORMAT_SESSION_FILE)
+        self.assertEqual((answer.line.tasks, answer.line.completed), (2, 1))
+        back = json.loads(ada.export(format=pb.FLOW_FORMAT_SESSION_FILE))
+        self.assertEqual(back, ORIGINAL)
+        ada.open()
+        ada.finish("task-2-bbbbb")
+        back = json.loads(ada.export(format=pb.FLOW_FORMAT_SESSION_FILE))
+        self.assertEqual(back["tasks"][1]["state"], "completed")
+        self.assertEqual(back["kept"], ORIGINAL["kept"])
+
+    def test_a_session_that_was_never_one_is_written_as_a_session_file_all_the_same(self):
+        ada = self.worked()
+        tasks = json.loads(ada.export(format=pb.FLOW_FORMAT_SESSION_FILE))["tasks"]
+        self.assertEqual(len(tasks), 3)
+
+    def test_documents_of_others_come_in(self):
+        ada = self.agent()
+        master = {"tasks": [{"id": 1, "title": "one", "status": "done", "dependencies": [],
+                             "priority": "high"},
+                            {"id": 2, "title": "two", "status": "pending", "dependencies": [1],
+                             "priority": "low"}]}
+        answer = ada.bring(json.dumps(master).encode())
+        self.assertEqual(answer.format, pb.FLOW_FORMAT_TASK_MASTER)
+        self.assertEqual(answer.line.ready, 1)
+        beads = "\n".join(json.dumps(one) for one in (
+            {"id": "bd-1", "title": "one", "status": "open", "priority": 1, "issue_type": "task"},
+            {"id": "bd-2", "title": "two", "status": "open", "priority": 2, "issue_type": "task",
+             "dependencies": [{"issue_id": "bd-2", "depends_on_id": "bd-1", "type": "blocks"}]}))
+        self.refused(grpc.StatusCode.FAILED_PRECONDITION, None,
+                     lambda: ada.bring(beads.encode(), format=pb.FLOW_FORMAT_BEADS))
+        answer = ada.bring(beads.encode(), format=pb.FLOW_FORMAT_BEADS, into_existing=True)
+        self.assertEqual((answer.tasks, answer.line.tasks), (2, 4))
+
+    def test_a_dry_run_says_what_would_come_in_and_changes_nothing(self):
+        ada = self.agent()
+        answer = ada.bring(json.dumps(ORIGINAL).encode(), dry_run=True)
+        self.assertEqual(answer.line.tasks, 2)
+        self.assertFalse(answer.HasField("committed"))
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such", ada.status)
+
+    def test_what_is_broken_is_named_by_its_place_and_nothing_comes_in(self):
+        ada = self.worked()
+        lines = ada.export().splitlines()
+        lines[3] = b'{"unix_ms": "yesterday"}'
+        copy = self.agent(session="broken")
+        self.invalid("4", lambda: copy.bring(b"\n".join(lines) + b"\n"))
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such", copy.status)
+        self.invalid("header", lambda: self.suite.flow.Import(
+            iter([pb.ImportRequest(context=copy.context)]), timeout=DEADLINE))
+        self.invalid("format", lambda: ada.export(format=pb.FLOW_FORMAT_BEADS))
+
+    def test_a_large_session_goes_out_and_comes_in_in_many_pieces(self):
+        ada = self.opened()
+        for part in range(5):
+            ada.plan(*(pb.FlowPlanItem(task=event_pb.FlowPlannedTask(
+                title=f"task {part} {i}", weight=1, body="line\n" * 600)) for i in range(1000)))
+        document = ada.export()
+        self.assertGreater(len(document), 10 << 20)
+        copy = self.agent(session="large-copy")
+        self.assertEqual(copy.bring(document).line.tasks, 5000)
+        self.assertEqual(copy.export().split(b"\n", 1)[1], document.split(b"\n", 1)[1])
+
+    def test_a_snapshot_is_the_state_after_an_event(self):
+        ada = self.worked()
+        text, seq = ada.snapshot()
+        state = json.loads(text)
+        self.assertEqual(state["seq"], seq)
+        self.assertEqual(seq, ada.status().line.seq)
+        self.assertEqual([task["title"] for task in state["state"]["tasks"]], ["a", "b", "c"])
+
+
 class Pictures(Case):
     def test_a_graph_is_drawn_in_three_formats(self):
         ada = self.opened()
