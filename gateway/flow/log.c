@@ -60,7 +60,9 @@ static void put_field(struct fb_buffer *out, const ProtobufCMessage *message,
         }
         break;
     case PROTOBUF_C_TYPE_BOOL:
-        fb_buffer_printf(out, *(const protobuf_c_boolean *)at ? " %s" : "", field->name);
+        if (*(const protobuf_c_boolean *)at) {
+            fb_buffer_printf(out, " %s", field->name);
+        }
         break;
     case PROTOBUF_C_TYPE_ENUM:
         if (*(const int *)at != 0) {
