@@ -105,12 +105,14 @@ static bool number_of(struct fb_text value, double *number)
     if (fb_json_kind_of(value) == FB_JSON_STRING && value.size > 2) {
         value = (struct fb_text){.data = value.data + 1, .size = value.size - 2};
     }
-    if (value.size == 0 || value.size >= sizeof(digits) ||
-        strspn(value.data, "+-.0123456789eE") < value.size) {
+    if (value.size == 0 || value.size >= sizeof(digits)) {
         return false;
     }
     memcpy(digits, value.data, value.size);
     digits[value.size] = '\0';
+    if (strspn(digits, "+-.0123456789eE") < value.size) {
+        return false;
+    }
     *number = strtod(digits, &end);
     return *end == '\0' && !isnan(*number);
 }

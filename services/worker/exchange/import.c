@@ -210,7 +210,10 @@ static struct fb_status read_header(struct import *import, struct fb_text line)
         return fb_arena_fail(&import->arena, status.code, "line 1: %s", status.why);
     }
     import->has_header = true;
-    return fb_ok;
+    /* The line goes. */
+    return copy_text(import, &import->header.session) && copy_text(import, &import->header.name)
+               ? fb_ok
+               : exhausted();
 }
 
 static struct fb_status read_document(struct import *import, struct fb_text text)

@@ -162,7 +162,8 @@ static bool still_says(struct fb_text word, const struct task *task)
         row = &states[0]; /* as it was read */
     }
     return row->state == task->state || (row->note == was_active && task->state == TASK_ACTIVE) ||
-           (row->state == TASK_BLOCKED && task->state == TASK_QUEUED && task->unmet != 0);
+           (row->state == TASK_BLOCKED && task->state == TASK_QUEUED && task->unmet != 0) ||
+           (row->state == TASK_QUEUED && task->orphaned);
 }
 
 /* What was written so far, and which tasks of the session are in the document. */

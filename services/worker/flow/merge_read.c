@@ -420,6 +420,11 @@ static struct fb_status read_own(struct log_so_far *log, size_t at, struct event
         event->lamport = 0;
     }
     status = event_pack(event, reading->arena, &element->event);
+    if (fb_is_ok(status) && event->kind == EVENT_UNKNOWN) {
+        element->event.data =
+            fb_arena_copy(reading->arena, element->event.data, element->event.size);
+        status = element->event.data == NULL ? exhausted() : fb_ok;
+    }
     return !fb_is_ok(status) || note_seen(log, element) ? status : exhausted();
 }
 

@@ -449,6 +449,8 @@ static void a_journal_under_another_id_is_a_copy_that_merges_with_its_source(voi
     staging.count--; /* without the event of a later version and what follows it */
     staging.count--;
     text = jsonl_of(&staging);
+    fb_buffer_append(&text, "", 1);
+    text.size--;
     memcpy(strstr(text.data, "\"events\":8"), "\"events\":6", 10);
     import = import_create(&(struct import_options){.session_id = FB_TEXT("s-2")});
     assert_true(fb_is_ok(import_feed(import, (struct fb_text){text.data, text.size})));
