@@ -209,6 +209,10 @@ static struct fb_status read_header(struct import *import, struct fb_text line)
     if (!fb_is_ok(status)) {
         return fb_arena_fail(&import->arena, status.code, "line 1: %s", status.why);
     }
+    /* The line is gone when the last event has come. */
+    if (!copy_text(import, &import->header.session) || !copy_text(import, &import->header.name)) {
+        return exhausted();
+    }
     import->has_header = true;
     /* The line goes. */
     return copy_text(import, &import->header.session) && copy_text(import, &import->header.name)

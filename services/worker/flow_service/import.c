@@ -42,6 +42,9 @@ struct importing {
 
 static void end(struct importing *i, struct fb_status status)
 {
+    const char *why = fb_arena_copy(fb_call_arena(i->call), status.why, strlen(status.why));
+
+    status.why = why == NULL ? "" : why; /* what was said may be the import's */
     import_destroy(i->import);
     fb_buffer_finish(&i->document);
     fb_arena_finish(&i->message);
