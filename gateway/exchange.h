@@ -104,7 +104,7 @@ struct mcp {
     struct fb_text server_info;
 };
 
-/* --- answering --- */
+/* --- answering: answer.c --- */
 
 /* Where the result object is appended to; answer_end follows. */
 struct fb_buffer *answer_begin(struct mcp *mcp, const struct reply *reply);
@@ -122,6 +122,15 @@ void answer_tool_error(struct mcp *mcp, const struct reply *reply, enum revision
 
 /* Appends `,"_meta":{…}` with serverInfo for a modern result, nothing for a legacy one. */
 void answer_put_server_info(struct mcp *mcp, struct fb_buffer *out, enum revision revision);
+
+/* One of its answers has been written, or will never be; says what was answered, if that is all. */
+void batch_release(struct mcp *mcp, struct batch *batch);
+
+/* The same when its array has been read to the end. */
+void batch_finish(struct mcp *mcp, struct batch *batch);
+
+/* Between two lines, when nobody refers to those that are done any more. */
+void batch_free_done(struct mcp *mcp);
 
 /* --- notifications of ours --- */
 
