@@ -61,6 +61,10 @@ static bool is_about(const struct event *event, uint32_t task)
         return (task >= event->planned.first_task &&
                 task - event->planned.first_task < event->planned.task_count) ||
                links_touch(event->planned.links, event->planned.link_count, task);
+    case EVENT_IMPORTED:
+        return (task >= event->imported.first_task &&
+                task - event->imported.first_task < event->imported.task_count) ||
+               links_touch(event->imported.links, event->imported.link_count, task);
     case EVENT_LINKED:
         return links_touch(event->linked.links, event->linked.link_count, task);
     default:

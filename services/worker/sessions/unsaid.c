@@ -121,6 +121,17 @@ static void look_at_links(struct unsaid *unsaid, const struct session *session,
     }
 }
 
+static void look_at_new(struct unsaid *unsaid, const struct session *session, uint32_t first,
+                        size_t count)
+{
+    for (size_t i = 0; i < count && !unsaid->failed; i++) {
+        const uint32_t task = first + (uint32_t)i;
+
+        add(unsaid, task, DUE_LINE | DUE_TEXTS);
+        unsaid->said[task] = state_of(session, task);
+    }
+}
+
 void unsaid_note(struct unsaid *unsaid, const struct session *session, const struct event *events,
                  size_t count)
 {
@@ -132,13 +143,12 @@ void unsaid_note(struct unsaid *unsaid, const struct session *session, const str
 
         switch (event->kind) {
         case EVENT_PLANNED:
-            for (size_t k = 0; k < event->planned.task_count && !unsaid->failed; k++) {
-                const uint32_t task = event->planned.first_task + (uint32_t)k;
-
-                add(unsaid, task, DUE_LINE | DUE_TEXTS);
-                unsaid->said[task] = state_of(session, task);
-            }
+            look_at_new(unsaid, session, event->planned.first_task, event->planned.task_count);
             look_at_links(unsaid, session, event->planned.links, event->planned.link_count);
+            break;
+        case EVENT_IMPORTED:
+            look_at_new(unsaid, session, event->imported.first_task, event->imported.task_count);
+            look_at_links(unsaid, session, event->imported.links, event->imported.link_count);
             break;
         case EVENT_LINKED:
             look_at_links(unsaid, session, event->linked.links, event->linked.link_count);

@@ -105,6 +105,34 @@ static void new_tasks_are_said_with_their_texts(void **state)
     assert_false(unsaid_are_due(&bench->unsaid, (int64_t)bench->session->events));
 }
 
+static void imported_tasks_are_said_with_their_texts_and_states(void **state)
+{
+    struct bench *bench = *state;
+    const struct event_imported_task tasks[] = {
+        {.task = {.title = FB_TEXT("done"), .weight = 1}, .state = EVENT_IMPORTED_COMPLETED},
+        {.task = {.title = FB_TEXT("open"), .body = FB_TEXT("text"), .weight = 1}},
+    };
+    const struct event_link link = {.task = 2, .on = 1, .kind = EVENT_LINK_AFTER};
+    const struct event events[] = {
+        {.kind = EVENT_OPENED, .unix_ms = 5, .opened = {.name = FB_TEXT("s")}},
+        {.kind = EVENT_IMPORTED,
+         .unix_ms = 6,
+         .imported =
+             {.first_task = 1, .tasks = tasks, .task_count = 2, .links = &link, .link_count = 1}},
+    };
+    Flowbalancer__V1__Projection *projection;
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(fb_is_ok(session_fold(bench->session, &events[i])));
+    }
+    unsaid_note(&bench->unsaid, bench->session, events, 2);
+    projection = take(bench);
+    assert_int_equal(projection->n_tasks, 2);
+    assert_int_equal(projection->tasks[0]->state, TASK_COMPLETED);
+    assert_int_equal(projection->tasks[1]->state, UNSAID_READY);
+    assert_string_equal(projection->tasks[1]->texts->body, "text\n");
+}
+
 static void a_task_that_becomes_ready_by_anothers_end_is_said_again_without_texts(void **state)
 {
     struct bench *bench = *state;
@@ -301,6 +329,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BENCH_TEST(new_tasks_are_said_with_their_texts),
+        BENCH_TEST(imported_tasks_are_said_with_their_texts_and_states),
         BENCH_TEST(a_task_that_becomes_ready_by_anothers_end_is_said_again_without_texts),
         BENCH_TEST(more_than_fits_is_said_by_and_by_and_its_sequence_last),
         BENCH_TEST(what_is_fresh_does_not_wait_for_what_is_left),
