@@ -366,7 +366,7 @@ static const struct kind {
     {"stale_rev", "read the task with flow_find, then change it"},
     {"duplicate_key", "use another key, or the task that has this one"},
     {"no_such", "flow_find tells what there is"},
-    {"budget", "do with less"},
+    {"budget", "do it in parts, or ask for less"},
     {"invalid", "correct it and call again"},
 };
 
@@ -485,6 +485,9 @@ static void say_failure(struct work *work, const struct failure *failure)
     }
     if (kind == NULL && failure->status.code == FB_INVALID_ARGUMENT) {
         kind = kind_of("invalid");
+    } else if (kind == NULL && failure->status.code == FB_RESOURCE_EXHAUSTED &&
+               failure->retry_ms < 0) {
+        kind = kind_of("budget");
     }
     if (kind != NULL) {
         say_refusal(work, kind, failure->status.why, refusal);
