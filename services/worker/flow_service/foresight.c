@@ -24,6 +24,9 @@ static bool put_completions(const struct view *view, Flowbalancer__V1__FlowForec
         const struct forecast_answer answer =
             forecast_at(&view->session->forecast, i, view->now_ms);
 
+        if (answer.basis == FORECAST_NONE) {
+            break;
+        }
         flowbalancer__v1__flow_completion_forecast__init(&all[i]);
         all[i].horizon_ms = forecast_horizon_ms(i);
         all[i].probability = answer.probability;
