@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "services/worker/flow/alarms.h"
+
 enum { DUE_LINE = 1, DUE_TEXTS = 2 };
 
 enum { AGENT_SILENT_MS = 30 * 60 * 1000 /* an agent heard since counts as there */ };
@@ -297,14 +299,46 @@ static uint32_t agents_there(const struct session *session)
     return there;
 }
 
-static Flowbalancer__V1__SessionLine *session_line(const struct session *session,
+static void look_at_alarms(struct unsaid *unsaid, const struct session *session)
+{
+    struct alarm alarms[UNSAID_ALARMS_MOST];
+    size_t count;
+
+    if (unsaid->alarms_ms != 0 && session->last_ms - unsaid->alarms_ms < UNSAID_ALARMS_MS) {
+        return;
+    }
+    count = session_alarms(session, session->last_ms, alarms, UNSAID_ALARMS_MOST);
+    unsaid->alarms_ms = session->last_ms;
+    unsaid->alarm_count = 0;
+    for (size_t i = 0; i < count && i < UNSAID_ALARMS_MOST; i++) {
+        Flowbalancer__V1__SessionAlarm *alarm = &unsaid->alarms[unsaid->alarm_count];
+
+        if (alarms[i].muted_until_ms > session->last_ms) {
+            continue;
+        }
+        flowbalancer__v1__session_alarm__init(alarm);
+        alarm->kind = (uint32_t)alarms[i].kind;
+        alarm->task = alarms[i].task;
+        alarm->since_unix_ms = alarms[i].since_ms;
+        unsaid->alarm_count++;
+    }
+}
+
+static Flowbalancer__V1__SessionLine *session_line(struct unsaid *unsaid,
+                                                   const struct session *session,
                                                    struct fb_arena *arena)
 {
     Flowbalancer__V1__SessionLine *line = fb_arena_alloc(arena, sizeof(*line));
     uint32_t *counts = fb_arena_alloc(arena, sizeof(session->in_state));
+    Flowbalancer__V1__SessionAlarm **alarms =
+        fb_arena_alloc(arena, UNSAID_ALARMS_MOST * sizeof(Flowbalancer__V1__SessionAlarm *));
 
-    if (line == NULL || counts == NULL) {
+    if (line == NULL || counts == NULL || alarms == NULL) {
         return NULL;
+    }
+    look_at_alarms(unsaid, session);
+    for (size_t i = 0; i < unsaid->alarm_count; i++) {
+        alarms[i] = &unsaid->alarms[i];
     }
     flowbalancer__v1__session_line__init(line);
     memcpy(counts, session->in_state, sizeof(session->in_state));
@@ -318,6 +352,8 @@ static Flowbalancer__V1__SessionLine *session_line(const struct session *session
     line->n_tasks_by_state = TASK_STATES;
     line->ready = schedule_ready_count(session->schedule);
     line->agents = agents_there(session);
+    line->alarms = alarms;
+    line->n_alarms = unsaid->alarm_count;
     line->as_of_unix_ms = session->last_ms;
     return line;
 }
@@ -359,7 +395,7 @@ Flowbalancer__V1__Projection *unsaid_take(struct unsaid *unsaid, const struct se
         return NULL;
     }
     flowbalancer__v1__projection__init(projection);
-    projection->line = session_line(session, arena);
+    projection->line = session_line(unsaid, session, arena);
     projection->tasks = fb_arena_alloc(arena, (count + 1) * sizeof(*projection->tasks));
     if (projection->line == NULL || projection->tasks == NULL) {
         return NULL;

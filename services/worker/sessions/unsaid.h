@@ -25,6 +25,8 @@ enum { UNSAID_READY = 16 };
 enum {
     UNSAID_BYTES_MOST = 256 << 10, /* of one message, roughly */
     UNSAID_BODY_BYTES = 16 << 10,
+    UNSAID_ALARMS_MOST = 32,
+    UNSAID_ALARMS_MS = 1000, /* between two looks at the alarms of a busy session */
 };
 
 /* All zero knows nothing. Its fields are its own. */
@@ -38,7 +40,10 @@ struct unsaid {
     uint8_t *due;  /* by task: what is to be said of it */
     uint32_t known;
     int64_t sequence; /* up to which queries know everything, once all that was taken is there */
-    bool failed;      /* no memory: queries stay behind until the session is loaded again */
+    Flowbalancer__V1__SessionAlarm alarms[UNSAID_ALARMS_MOST]; /* as of `alarms_ms` */
+    size_t alarm_count;
+    int64_t alarms_ms;
+    bool failed; /* no memory: queries stay behind until the session is loaded again */
 };
 
 /* Of a session that was loaded, of which queries know what happened up to `sequence`. */

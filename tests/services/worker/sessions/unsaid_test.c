@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "flowbalancer/v1/session_store.pb-c.h"
+#include "services/worker/flow/alarms.h"
 #include "services/worker/sessions/unsaid.h"
 #include "tests/services/worker/sessions/world.h"
 
@@ -213,6 +214,22 @@ static void what_is_fresh_does_not_wait_for_what_is_left(void **state)
     assert_int_equal(projection->sequence, bench->session->events);
 }
 
+static void alarms_that_are_on_are_said_with_the_session(void **state)
+{
+    struct bench *bench = *state;
+    Flowbalancer__V1__Projection *projection;
+    uint32_t times;
+
+    plan_two(bench);
+    for (int i = 0; i < 3; i++) {
+        (void)session_called(bench->session, FB_TEXT("ada"), FB_TEXT("Pulse"), 7, false,
+                             bench->session->last_ms, &times);
+    }
+    projection = take(bench);
+    assert_int_equal(projection->line->n_alarms, 1);
+    assert_int_equal(projection->line->alarms[0]->kind, ALARM_RUNAWAY);
+}
+
 /* --- as queries see it --- */
 
 struct answer {
@@ -332,6 +349,7 @@ int main(int argc, char **argv)
         BENCH_TEST(imported_tasks_are_said_with_their_texts_and_states),
         BENCH_TEST(a_task_that_becomes_ready_by_anothers_end_is_said_again_without_texts),
         BENCH_TEST(more_than_fits_is_said_by_and_by_and_its_sequence_last),
+        BENCH_TEST(alarms_that_are_on_are_said_with_the_session),
         BENCH_TEST(what_is_fresh_does_not_wait_for_what_is_left),
         WORLD_TEST(queries_know_what_was_answered),
         WORLD_TEST(queries_catch_up_with_a_plan_that_is_too_large_for_one_append),
