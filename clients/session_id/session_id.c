@@ -57,3 +57,19 @@ bool fb_session_id_of(const char *name, char id[FB_SESSION_ID_BYTES + 1])
              used > 0 && slug[used - 1] != '-' ? "-" : "", digest[0], digest[1], digest[2]);
     return true;
 }
+
+bool fb_session_id_of_handle(const char *handle, char id[FB_SESSION_ID_BYTES + 1],
+                             const char **agent)
+{
+    const char *at = strchr(handle, '@');
+
+    *agent = NULL;
+    if (at != NULL && at - handle <= FB_SESSION_ID_BYTES) {
+        snprintf(id, FB_SESSION_ID_BYTES + 1, "%.*s", (int)(at - handle), handle);
+        if (fb_session_id_is(id)) {
+            *agent = at + 1;
+            return true;
+        }
+    }
+    return fb_session_id_of(handle, id);
+}

@@ -25,4 +25,11 @@ bool fb_session_id_is(const char *text);
  */
 bool fb_session_id_of(const char *name, char id[FB_SESSION_ID_BYTES + 1]);
 
+/*
+ * The same of what agents know a session by: a handle "<id>@<agent>", or an id or a name. `*agent` is
+ * what stands behind the first '@' of a handle, within it; NULL where there is none.
+ */
+bool fb_session_id_of_handle(const char *handle, char id[FB_SESSION_ID_BYTES + 1],
+                             const char **agent);
+
 #endif

@@ -176,16 +176,21 @@ void words_forecast(struct fb_buffer *out, const Flowbalancer__V1__FlowForecast 
     for (size_t i = 0; i < forecast->n_completion; i++) {
         const Flowbalancer__V1__FlowCompletionForecast *at = forecast->completion[i];
 
+        /* Of four horizons two say enough. */
+        if (forecast->n_completion > 2 && at->horizon_ms != HOUR_MS / 2 &&
+            at->horizon_ms != 2 * HOUR_MS) {
+            continue;
+        }
         fb_buffer_string(out, before);
         words_span(out, at->horizon_ms);
         fb_buffer_printf(out, " %.0f%%", at->probability * 100);
-        if (at->model) {
+        if (at->model && *before != ',') {
             fb_buffer_printf(out, " (skill %.2f)", at->skill);
         }
         before = ", ";
     }
     if (forecast->remaining_p50_ms > 0) {
-        fb_buffer_string(out, forecast->n_completion > 0 ? "; left " : "left ");
+        fb_buffer_string(out, *before == ',' ? "; left " : "left ");
         words_span(out, forecast->remaining_p50_ms);
         if (forecast->remaining_p90_ms > forecast->remaining_p50_ms) {
             fb_buffer_string(out, " to ");

@@ -112,14 +112,11 @@ bool work_is_of(struct work *work, const char *name, const char *agent)
 
 bool work_names(struct work *work, const char *handle)
 {
-    const char *at = strchr(handle, '@');
+    char id[FB_SESSION_ID_BYTES + 1];
+    const char *agent;
 
-    if (at != NULL && at != handle && is_agent(at + 1)) {
-        const char *id = fb_arena_copy(&work->arena, handle, (size_t)(at - handle));
-
-        if (id != NULL && fb_session_id_is(id)) {
-            return work_is_of(work, id, at + 1);
-        }
+    if (fb_session_id_of_handle(handle, id, &agent) && agent != NULL) {
+        return work_is_of(work, id, agent);
     }
     return work_is_of(work, handle, work->mcp->config.agent);
 }

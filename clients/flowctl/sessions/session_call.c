@@ -9,6 +9,7 @@
 #include "clients/flowctl/table.h"
 #include "clients/flowctl/terminal.h"
 #include "clients/flowctl/units.h"
+#include "clients/session_id/session_id.h"
 #include "runtime/base/clock.h"
 
 enum { WORD_BYTES = 32 };
@@ -21,13 +22,19 @@ static char *unconst(const char *text)
 int session_call_begin(struct session_call *call, const struct run *run, const char *session,
                        const char *actor)
 {
-    const size_t size = session == NULL ? 0 : strcspn(session, "@");
+    char id[FB_SESSION_ID_BYTES + 1] = "";
+    const char *agent;
 
     *call = (struct session_call){.run = run, .answer = {.status = fb_ok}};
     flowbalancer__v1__call_context__init(&call->context);
     flowbalancer__v1__flow_mutation__init(&call->by);
+    if (session != NULL && !fb_session_id_of_handle(session, id, &agent)) {
+        terminal_complain("flowctl sessions ls lists those there are",
+                          "a session is known by its id, a handle or its name");
+        return EXIT_USAGE;
+    }
     call->context.agent = fb_arena_printf(run->arena, "flowctl-%ld", (long)getpid());
-    call->context.session = fb_arena_copy(run->arena, size == 0 ? "" : session, size);
+    call->context.session = fb_arena_copy(run->arena, id, strlen(id));
     call->by.actor = unconst(actor == NULL ? "flowctl" : actor);
     call->by.request_id =
         fb_arena_printf(run->arena, "flowctl-%ld-%" PRId64, (long)getpid(), fb_clock_unix_ms());

@@ -19,8 +19,8 @@ struct session_call {
 };
 
 /*
- * Reaches the router. `session` is an id, or the handle of an agent, of which all from '@' on is left
- * out; NULL for all sessions. `actor` NULL is "flowctl". EXIT_DONE, or the code to end with, said.
+ * Reaches the router. `session` is an id, a name or the handle of an agent, of which all from '@' on is
+ * left out; NULL for all sessions. `actor` NULL is "flowctl". EXIT_DONE, or the code to end with, said.
  */
 int session_call_begin(struct session_call *call, const struct run *run, const char *session,
                        const char *actor);

@@ -61,6 +61,24 @@ static void a_long_name_is_cut_and_still_its_own(void **state)
     assert_false(fb_session_id_of("", first));
 }
 
+static void a_handle_is_told_from_a_name_with_an_at_sign(void **state)
+{
+    char id[FB_SESSION_ID_BYTES + 1];
+    const char *agent;
+
+    (void)state;
+    assert_true(fb_session_id_of_handle("w@ada@home", id, &agent));
+    assert_string_equal(id, "w");
+    assert_string_equal(agent, "ada@home");
+    assert_true(fb_session_id_of_handle("my work", id, &agent));
+    assert_string_equal(id, "my-work-a73eaf");
+    assert_null(agent);
+    assert_true(fb_session_id_of_handle("my work @ home", id, &agent));
+    assert_memory_equal(id, "my-work-home-", 13);
+    assert_null(agent);
+    assert_false(fb_session_id_of_handle("", id, &agent));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -68,6 +86,7 @@ int main(void)
         cmocka_unit_test(any_other_name_keeps_its_words_and_is_told_apart_by_its_digest),
         cmocka_unit_test(a_name_without_any_letter_is_only_a_digest),
         cmocka_unit_test(a_long_name_is_cut_and_still_its_own),
+        cmocka_unit_test(a_handle_is_told_from_a_name_with_an_at_sign),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

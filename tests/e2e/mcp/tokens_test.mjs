@@ -79,7 +79,7 @@ describe('the tokens of our own tools', () => {
       },
       Status: (_, done) => done(null, {
         line,
-        forecast: { completion: [{ horizon_ms: 1800000, probability: 0.62, model: true, skill: 0.15 }], remaining_p50_ms: 7200000, remaining_p90_ms: 18000000 },
+        forecast: { completion: [15, 30, 60, 120].map((minutes) => ({ horizon_ms: minutes * 60000, probability: 0.62, model: true, skill: 0.15 })), remaining_p50_ms: 7200000, remaining_p90_ms: 18000000 },
       }),
     });
     await new Promise((resolve, reject) => {
