@@ -177,6 +177,16 @@ class Agent:
     def watch(self, timeout=DEADLINE, **more):
         return self.flow.Watch(pb.WatchRequest(context=self.context, **more), timeout=timeout)
 
+    def mute(self, kind, for_ms, task=None, by=None):
+        return self.flow.Mute(pb.MuteRequest(
+            context=self.context, by=by or self.by(), kind=kind, for_ms=for_ms,
+            task=task and ref(task)), timeout=DEADLINE)
+
+    def verify(self, *observations, task=None, by=None, **more):
+        return self.flow.Verify(pb.VerifyRequest(
+            context=self.context, by=by or self.by(), task=task and ref(task),
+            observations=observations, **more), timeout=DEADLINE)
+
     def bring(self, data, piece=1 << 20, by=None, **header):
         """Imports a document in pieces."""
         def messages():

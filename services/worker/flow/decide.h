@@ -238,6 +238,20 @@ bool decide_edit(struct decision *decision, const struct edit_command *command);
  */
 bool decide_undo(struct decision *decision, const struct undo_command *command);
 
+/*
+ * What people say beside the work: repeated, each does the same again. An alarm is muted until a unix
+ * time, one that has passed unmutes; task 0: wherever.
+ */
+bool decide_mute(struct decision *decision, struct fb_text agent, uint32_t alarm_kind,
+                 uint32_t task, int64_t until_ms);
+
+/* How the evidence of a task was found, 1 to 64 looks. */
+bool decide_verify(struct decision *decision, struct fb_text agent, uint32_t task,
+                   const struct event_look *looks, size_t count);
+
+/* Texts have gone to cold storage, or have come back: one of compact.h's events. */
+bool decide_move(struct decision *decision, struct fb_text agent, const struct event *event);
+
 /* Gives back what leases held that have expired, and gives waiting agents work. */
 bool decide_expire(struct decision *decision);
 

@@ -8,6 +8,7 @@
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/search.h"
 #include "services/worker/flow_service/serve.h"
+#include "services/worker/flow_service/warnings.h"
 
 enum {
     PAGE = 100,
@@ -139,8 +140,12 @@ static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
     struct finding *finding = f->own;
     const struct view view = view_of(d);
     struct search_result result;
-    const struct fb_status status = search_run(&view, &finding->search, &result);
+    struct fb_status status;
 
+    if ((finding->search.where.has & WHERE_ALARM) != 0) {
+        finding->search.alarmed = warnings_by_task(&view);
+    }
+    status = search_run(&view, &finding->search, &result);
     if (!fb_is_ok(status)) {
         return flow_fail(f, status.code, status.why);
     }

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "services/worker/flow/alarms.h"
 #include "services/worker/flow_service/refusals.h"
+
+enum { ARGUMENTS_BYTES = 64 << 10 /* more is no accident */ };
 
 static const char TAKE_OVER_KEY[] = "flowbalancer-take-over";
 
@@ -125,12 +128,35 @@ enum keeper_verdict flow_refuse(struct flow_call *f, const struct decision *d)
 
 /* --- the keeper --- */
 
+/* The same again and again, with nothing that has happened: an agent that has lost its way. */
+static bool runs_away(struct flow_call *f, const struct decision *d)
+{
+    const char *why;
+    uint32_t times;
+
+    if (f->arguments == 0 || f->keeper.cause != KEEPER_FIRST ||
+        session_recent(d->session, f->actor, d->request_id) != NULL ||
+        session_called(d->session, f->actor, fb_text_of(fb_call_method(f->call)->name),
+                       f->arguments, false, d->now_ms, &times) != RUNAWAY_REFUSED) {
+        return false;
+    }
+    why = fb_arena_printf(f->arena,
+                          "you have asked for just this %u times in a row: look at Status, or do "
+                          "something else first",
+                          times);
+    f->refusal = (struct refusal){
+        .kind = REFUSAL_BUDGET,
+        .why = why == NULL ? "you have asked for just this too often in a row" : why,
+    };
+    return true;
+}
+
 static enum keeper_verdict decide(struct keeper_call *keeper, struct decision *d)
 {
     struct flow_call *f = keeper->self;
 
     forget(f);
-    return f->method->decide(f, d);
+    return runs_away(f, d) ? KEEPER_ANSWER : f->method->decide(f, d);
 }
 
 static void on_wait(struct keeper_call *keeper)
@@ -250,8 +276,30 @@ struct flow_call *flow_call_create(struct fb_call *call, const ProtobufCMessage 
     return f;
 }
 
+/* Of all but the request id, which differs each time. */
+static uint64_t hash_arguments(struct flow_call *f)
+{
+    Flowbalancer__V1__FlowMutation *by = (Flowbalancer__V1__FlowMutation *)f->by;
+    char *const request_id = by->request_id;
+    size_t size;
+    uint8_t *bytes;
+
+    by->request_id = (char *)"";
+    size = protobuf_c_message_get_packed_size(f->request);
+    bytes = size > ARGUMENTS_BYTES ? NULL : fb_arena_alloc(f->arena, size + 1);
+    if (bytes != NULL) {
+        protobuf_c_message_pack(f->request, bytes);
+    }
+    by->request_id = request_id;
+    return bytes == NULL ? 0 : fb_hash(bytes, size);
+}
+
 void flow_call_begin(struct flow_call *f)
 {
+    if (f->by != NULL && f->keeper.wait_ms == 0) {
+        f->arguments = hash_arguments(f);
+    }
+
     fb_call_watch(f->call, &call_events, f);
     keeper_begin(f->service->keeper, &f->keeper);
 }

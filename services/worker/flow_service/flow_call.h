@@ -49,6 +49,7 @@ struct flow_call {
     const Flowbalancer__V1__FlowMutation *by; /* NULL: it changes nothing */
     const char *session;                      /* its id */
     struct fb_text actor;                     /* empty for an onlooker */
+    uint64_t arguments; /* hash of what is asked; 0: whoever asks again and again may */
     struct keeper_call keeper;
     void *own; /* the method's */
     bool told_to_wait;

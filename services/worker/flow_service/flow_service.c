@@ -13,6 +13,7 @@ static const struct fb_method flow_methods[] = {
     {"Graph", FB_UNARY, serve_graph, .raw = false},
     {"Import", FB_CLIENT_STREAM, serve_import, .raw = false},
     {"ListSessions", FB_UNARY, serve_list_sessions, .raw = false},
+    {"Mute", FB_UNARY, serve_mute, .raw = false},
     {"Next", FB_SERVER_STREAM, serve_next, .raw = false},
     {"OpenSession", FB_UNARY, serve_open_session, .raw = false},
     {"Plan", FB_UNARY, serve_plan, .raw = false},
@@ -20,6 +21,7 @@ static const struct fb_method flow_methods[] = {
     {"Snapshot", FB_SERVER_STREAM, serve_snapshot, .raw = false},
     {"Status", FB_UNARY, serve_status, .raw = false},
     {"Undo", FB_UNARY, serve_undo, .raw = false},
+    {"Verify", FB_UNARY, serve_verify, .raw = false},
     {"Watch", FB_SERVER_STREAM, serve_watch, .raw = false},
 };
 

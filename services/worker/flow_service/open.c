@@ -3,6 +3,7 @@
  */
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/serve.h"
+#include "services/worker/flow_service/warnings.h"
 
 enum { HELD_MOST = 16, READY_MOST = 3, CONFLICTS_MOST = 8 };
 
@@ -31,6 +32,13 @@ static bool put_ready(struct flow_call *f, const struct view *view,
     answer->n_ready = view_ready(view, f->actor, tasks, READY_MOST);
     answer->ready = view_tasks(view, tasks, answer->n_ready);
     return answer->ready != NULL;
+}
+
+static bool put_alarms(const struct view *view, Flowbalancer__V1__OpenSessionResponse *answer)
+{
+    answer->alarms = warnings_of(view, &answer->n_alarms);
+    answer->line->alarms = (uint32_t)answer->n_alarms;
+    return answer->alarms != NULL;
 }
 
 /* Both sides of merged changes; the newest are the ones to settle first. */
@@ -85,7 +93,8 @@ static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
     answer.line = view_line(&view, f->session);
     answer.created = f->keeper.created;
     if (answer.committed == NULL || answer.line == NULL || !put_held(f, &view, &answer) ||
-        !put_ready(f, &view, &answer) || !put_conflicts(f, d->session, &answer)) {
+        !put_ready(f, &view, &answer) || !put_alarms(&view, &answer) ||
+        !put_conflicts(f, d->session, &answer)) {
         return flow_exhausted(f);
     }
     return flow_answer(f, &answer.base);

@@ -3,6 +3,7 @@
  */
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/serve.h"
+#include "services/worker/flow_service/warnings.h"
 
 enum { ITEMS_MOST = 100000, WEIGHT_UNSAID = 5 };
 
@@ -64,7 +65,10 @@ static enum keeper_verdict answer_plan(struct flow_call *f, const struct decisio
     answer.committed = flow_committed(f, d);
     answer.tasks = fb_arena_zalloc(f->arena, (size_t)d->task_count + 1, sizeof(*answer.tasks));
     answer.ready = schedule_ready_count(view.session->schedule);
-    if (answer.committed == NULL || answer.tasks == NULL) {
+    answer.alarms = warnings_of(&view, &answer.n_alarms);
+    answer.duplicates = warnings_duplicates(&view, d->task, d->task_count, &answer.n_duplicates);
+    if (answer.committed == NULL || answer.tasks == NULL || answer.alarms == NULL ||
+        answer.duplicates == NULL) {
         return flow_exhausted(f);
     }
     for (uint32_t i = 0; i < d->task_count; i++) {

@@ -29,6 +29,10 @@ fb_handler_fn serve_edit;
 /* undo.c */
 fb_handler_fn serve_undo;
 
+/* care.c */
+fb_handler_fn serve_mute;
+fb_handler_fn serve_verify;
+
 /* find.c */
 fb_handler_fn serve_find;
 

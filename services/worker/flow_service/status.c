@@ -4,6 +4,7 @@
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/foresight.h"
 #include "services/worker/flow_service/serve.h"
+#include "services/worker/flow_service/warnings.h"
 
 enum {
     TASKS_MOST = 64,
@@ -100,10 +101,13 @@ static enum keeper_verdict answer_status(struct flow_call *f, const struct decis
     answer.line = view_line(&view, f->session);
     answer.forecast = foresight_of(&f->service->foresight, &view,
                                    foresight_key(f->keeper.scope, f->keeper.session));
-    if (answer.line == NULL || answer.forecast == NULL || !put_tasks(f, &view, &answer) ||
-        !put_agents(&view, &answer) || !put_waiting(d, &answer) || !put_ready(f, &view, &answer)) {
+    answer.alarms = warnings_of(&view, &answer.n_alarms);
+    if (answer.line == NULL || answer.forecast == NULL || answer.alarms == NULL ||
+        !put_tasks(f, &view, &answer) || !put_agents(&view, &answer) || !put_waiting(d, &answer) ||
+        !put_ready(f, &view, &answer)) {
         return flow_exhausted(f);
     }
+    answer.line->alarms = (uint32_t)answer.n_alarms;
     return flow_answer(f, &answer.base);
 }
 

@@ -4,6 +4,7 @@
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/foresight.h"
 #include "services/worker/flow_service/serve.h"
+#include "services/worker/flow_service/warnings.h"
 
 enum { NEWLY_READY_MOST = 16, LOOKED_AT_MOST = 4096 };
 
@@ -27,7 +28,8 @@ static enum keeper_verdict answer_pulse(struct flow_call *f, const struct decisi
     const int64_t awake_ms = session_awake_ms(session, view.now_ms);
 
     answer.committed = flow_committed(f, d);
-    if (answer.committed == NULL) {
+    answer.alarms = warnings_of(&view, &answer.n_alarms);
+    if (answer.committed == NULL || answer.alarms == NULL) {
         return flow_exhausted(f);
     }
     if (task->lease.fence != 0 && task->lease.agent == session_agent_of(session, f->actor)) {
@@ -164,10 +166,12 @@ static enum keeper_verdict answer_finish(struct flow_call *f, const struct decis
     answer.finished = view_is_finished(&view);
     answer.line = view_line(&view, f->session);
     answer.likely = foresight_likely(&view, f->actor, &answer.n_likely);
+    answer.alarms = warnings_of(&view, &answer.n_alarms);
     if (answer.committed == NULL || answer.newly_ready == NULL || answer.line == NULL ||
-        answer.likely == NULL || !put_next(f, d, &view, &answer)) {
+        answer.likely == NULL || answer.alarms == NULL || !put_next(f, d, &view, &answer)) {
         return flow_exhausted(f);
     }
+    answer.line->alarms = (uint32_t)answer.n_alarms;
     return flow_answer(f, &answer.base);
 }
 

@@ -548,6 +548,67 @@ class Standing(Case):
                      lambda: list(ada.watch(task=ref("nobody"))))
 
 
+class Care(Case):
+    def kinds(self, alarms):
+        return [alarm.kind for alarm in alarms]
+
+    def test_tasks_that_say_the_same_are_told_when_they_are_planned(self):
+        ada = self.opened()
+        ada.plan(item("write the parser of the search conditions", key="a"))
+        plan = ada.plan(item("write a parser of the search conditions", key="b"))
+        self.assertEqual([(one.task, one.like) for one in plan.duplicates], [(2, 1)])
+        self.assertGreaterEqual(plan.duplicates[0].similarity, 70)
+        status = ada.status()
+        self.assertEqual(self.kinds(status.alarms), ["duplicate"])
+        self.assertEqual(status.line.alarms, 1)
+        self.assertTrue(status.alarms[0].evidence and status.alarms[0].suggestion)
+        self.assertEqual([one.task.task for one in ada.find(where="has:alarm")[0]], [2])
+
+    def test_an_alarm_that_is_muted_is_quiet_until_it_is_not(self):
+        ada = self.opened()
+        ada.plan(item("write the parser of the search conditions", key="a"))
+        ada.plan(item("write a parser of the search conditions", key="b"))
+        ada.mute("duplicate", 3600000)
+        self.assertEqual(self.kinds(ada.status().alarms), [])
+        ada.mute("duplicate", 0)
+        self.assertEqual(self.kinds(ada.status().alarms), ["duplicate"])
+        self.invalid("no alarm", lambda: ada.mute("fire", 1000))
+        self.invalid("for_ms", lambda: ada.mute("duplicate", 31 * 24 * 3600000))
+
+    def test_evidence_that_is_gone_or_changed_raises_an_alarm(self):
+        ada = self.opened()
+        ada.plan(item("a"))
+        kept = [event_pb.FlowEvidence(kind=event_pb.FLOW_EVIDENCE_KIND_FILE, ref=f"/w/{i}",
+                                      sha256=bytes([i] * 32), size=7, host="box") for i in range(4)]
+        ada.finish(1, evidence=kept)
+        answer = ada.verify()
+        self.assertEqual([one.state for one in answer.verified], [0, 0, 0, 0])
+        self.assertFalse(answer.HasField("committed"))
+        seen = [pb.FlowObservation(task=1, ref="/w/0", sha256=bytes([0] * 32)),
+                pb.FlowObservation(task=1, ref="/w/1", sha256=bytes([9] * 32)),
+                pb.FlowObservation(task=1, ref="/w/2")]
+        answer = ada.verify(*seen, host="box", task=1)
+        self.assertEqual([one.state for one in answer.verified],
+                         [event_pb.FLOW_EVIDENCE_STATE_UNCHANGED,
+                          event_pb.FLOW_EVIDENCE_STATE_CHANGED,
+                          event_pb.FLOW_EVIDENCE_STATE_MISSING,
+                          event_pb.FLOW_EVIDENCE_STATE_UNSPECIFIED])
+        self.assertEqual(self.kinds(ada.status().alarms), ["false_done"])
+        other = ada.verify(*seen, host="elsewhere")
+        self.assertEqual([one.state for one in other.verified], [0, 0, 0, 0])
+
+    def test_an_agent_that_asks_for_the_same_again_and_again_is_stopped(self):
+        ada = self.opened()
+        ada.plan(item("a", needs=["gpu"]))
+        for _ in range(9):
+            ada.claim()
+        self.assertIn("runaway", self.kinds(ada.status().alarms))
+        refusal = self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "budget", ada.claim)
+        self.assertEqual(refusal.reason, "budget")
+        ada.plan(item("b"))
+        self.assertEqual(len(ada.claim().claims), 1)
+
+
 class Foresight(Case):
     def forecast(self, ada, **more):
         return self.suite.flow.Forecast(pb.ForecastRequest(context=ada.context, **more),
