@@ -47,8 +47,8 @@ class FlowSuite:
         self.processes = {}
         with open(self.path("config.json"), "w", encoding="utf-8") as file:
             json.dump({"mcpServers": {}}, file)
-        self.start("flow-store", "store", "--database", self.path("store.db"))
-        self.start("flow-router", "router", "--heartbeat-interval", "100ms", "--heartbeat-grace", "2s")
+        self.start_store()
+        self.start_router()
         for i in range(workers):
             self.start_worker(f"w{i}")
         self.admin = Caller(self.dial("router"), admin_pb, "AdminService")
@@ -87,6 +87,12 @@ class FlowSuite:
         call = Caller(self.dial(name), health, "Health")
         call.Check(health.HealthCheckRequest(), wait_for_ready=True, timeout=DEADLINE)
         assert process.poll() is None
+
+    def start_store(self):
+        self.start("flow-store", "store", "--database", self.path("store.db"))
+
+    def start_router(self):
+        self.start("flow-router", "router", "--heartbeat-interval", "100ms", "--heartbeat-grace", "2s")
 
     def start_worker(self, name):
         self.start("flow-worker", name, "--id", name, "--router", self.address("router"),
