@@ -262,18 +262,20 @@ static struct fb_status apply_not(struct merging *m, struct event *event)
 
 /* --- one after the other --- */
 
-static struct fb_status (*const kinds[EVENT_CONFLICT + 1])(struct merging *, struct event *) = {
+/* A kind that has no row happens if it may. */
+static struct fb_status (*const kinds[EVENT_RESTARTED + 1])(struct merging *, struct event *) = {
     [EVENT_UNKNOWN] = apply_not, /* which tasks it names is not known */
-    [EVENT_OPENED] = apply_opened,      [EVENT_SEEN] = apply_as_it_is,
-    [EVENT_PLANNED] = apply_planned,    [EVENT_LINKED] = apply_linked,
-    [EVENT_CLAIMED] = merge_claimed,    [EVENT_NOTED] = merge_noted,
-    [EVENT_RESTED] = merge_left,        [EVENT_BLOCKED] = merge_left,
-    [EVENT_REQUEUED] = merge_requeued,  [EVENT_FINISHED] = merge_finished,
-    [EVENT_EDITED] = merge_edited,      [EVENT_UNATTACHED] = apply_as_it_is,
-    [EVENT_VERIFIED] = apply_not,       [EVENT_MUTED] = apply_not, /* are of one place */
-    [EVENT_DOCUMENT] = apply_if_it_may, [EVENT_IMPORTED] = apply_imported,
-    [EVENT_COMPACTED] = apply_not,      [EVENT_EXPANDED] = apply_not,
-    [EVENT_MERGED] = apply_not,         [EVENT_CONFLICT] = apply_not, /* they are found anew */
+    [EVENT_OPENED] = apply_opened,     [EVENT_SEEN] = apply_as_it_is,
+    [EVENT_PLANNED] = apply_planned,   [EVENT_LINKED] = apply_linked,
+    [EVENT_CLAIMED] = merge_claimed,   [EVENT_NOTED] = merge_noted,
+    [EVENT_RESTED] = merge_left,       [EVENT_BLOCKED] = merge_left,
+    [EVENT_REQUEUED] = merge_requeued, [EVENT_FINISHED] = merge_finished,
+    [EVENT_EDITED] = merge_edited,     [EVENT_UNATTACHED] = apply_as_it_is,
+    [EVENT_VERIFIED] = apply_not,      [EVENT_MUTED] = apply_not, /* are of one place */
+    [EVENT_IMPORTED] = apply_imported, [EVENT_COMPACTED] = apply_not,
+    [EVENT_EXPANDED] = apply_not,      [EVENT_MERGED] = apply_not,
+    [EVENT_CONFLICT] = apply_not, /* they are found anew */
+    [EVENT_RESTARTED] = apply_not,
 };
 
 static struct event_identity *identities_of(struct merging *m)
@@ -347,7 +349,8 @@ static struct fb_status apply_recorded(struct merging *m, struct event *event, i
     status = merge_emit(m, &record);
     m->follows = 0;
     if (fb_is_ok(status)) {
-        status = kinds[event->kind](m, event);
+        status =
+            kinds[event->kind] == NULL ? apply_if_it_may(m, event) : kinds[event->kind](m, event);
     }
     return fb_is_ok(status) ? repack(m, at, &record) : status;
 }
@@ -402,6 +405,9 @@ static bool begin(struct merging *m)
 
     m->scratch = session_create();
     m->known = calloc(origins * origins + 1, sizeof(*m->known));
+    if (m->scratch != NULL) {
+        m->scratch->fence = m->reading->fence;
+    }
     return m->scratch != NULL && m->known != NULL;
 }
 
