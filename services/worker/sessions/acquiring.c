@@ -66,6 +66,7 @@ static void ready(struct keeper_held *held, struct session *session)
                            held->keeper->config.first_metric + KEEPER_METRIC_LOAD_SECONDS,
                            fb_clock_us() - held->began_us);
     }
+    held->began_us = 0;
     keeper_count(held->keeper, KEEPER_METRIC_LOADS, 1);
     held_tell(held, true);
     upkeep_begin(held);
@@ -180,7 +181,7 @@ static bool wants(const struct keeper_queue *queue, bool take_over)
     return false;
 }
 
-static void is_held(struct keeper_held *held, const struct fb_call_end *end)
+static void is_held(struct keeper_held *held, const struct fb_call_end *end, bool took_over)
 {
     struct keeper *k = held->keeper;
     const struct fb_text owner = trailer_text(end, "flowbalancer-holder");
@@ -189,7 +190,8 @@ static void is_held(struct keeper_held *held, const struct fb_call_end *end)
 
     snprintf(holder, sizeof(holder), "%.*s", (int)size, size == 0 ? "" : owner.data);
     /* Our own former life needs no permission; nobody else answers to its name. */
-    if (strcmp(holder, k->worker_id) == 0 || (!held->took_over && wants(&held->arriving, true))) {
+    if (!took_over &&
+        (strcmp(holder, k->worker_id) == 0 || (!held->took_over && wants(&held->arriving, true)))) {
         held->takes_over = true;
         acquire(held);
         return;
@@ -204,6 +206,9 @@ static void is_held(struct keeper_held *held, const struct fb_call_end *end)
 static void refused(struct keeper_held *held, const struct fb_call_end *end)
 {
     const struct fb_text reason = trailer_text(end, "flowbalancer-reason");
+    const bool took_over = held->takes_over;
+
+    held->takes_over = false;
 
     switch (end->status.code) {
     case FB_NOT_FOUND:
@@ -211,7 +216,7 @@ static void refused(struct keeper_held *held, const struct fb_call_end *end)
         held_look_soon(held);
         return;
     case FB_FAILED_PRECONDITION:
-        is_held(held, end);
+        is_held(held, end, took_over);
         return;
     case FB_ALREADY_EXISTS:
         /* The name, as ids are found: it is only for people, so the session goes without. */

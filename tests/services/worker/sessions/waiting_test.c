@@ -191,6 +191,24 @@ static void a_lease_that_ended_while_nobody_had_the_session_is_seen_when_it_come
     ask_finish(&seen);
 }
 
+static void a_task_whose_time_has_come_goes_to_who_waits(void **state)
+{
+    struct world *world = *state;
+    struct keeper *keeper = world_keeper(world, 0, &usual);
+    const int64_t until_ms = world_unix_ms() + 300;
+    struct ask ask = waiting_for_work("b");
+
+    must(world, keeper, (struct ask){.kind = ASK_OPEN, .session = "s"});
+    must(world, keeper,
+         (struct ask){.kind = ASK_PLAN, .session = "s", .count = 1, .defer_until_ms = until_ms});
+    ask_do(world, keeper, &ask);
+    assert_int_equal(ask.end.status.code, FB_OK);
+    assert_int_equal(ask.cause, KEEPER_GRANTED);
+    assert_int_equal(ask.got_task, 1);
+    assert_true(world_unix_ms() >= until_ms);
+    ask_finish(&ask);
+}
+
 static void who_waits_is_sent_away_when_the_worker_drains(void **state)
 {
     struct world *world = *state;
@@ -219,6 +237,7 @@ int main(int argc, char **argv)
         WORLD_TEST(whoever_waits_for_a_change_hears_of_it_when_it_is_on_disk),
         WORLD_TEST(a_lease_that_ends_gives_its_task_to_who_waits),
         WORLD_TEST(a_lease_that_ended_while_nobody_had_the_session_is_seen_when_it_comes),
+        WORLD_TEST(a_task_whose_time_has_come_goes_to_who_waits),
         WORLD_TEST(who_waits_is_sent_away_when_the_worker_drains),
     };
 

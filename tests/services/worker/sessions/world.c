@@ -186,7 +186,10 @@ static void decide_plan_of(struct ask *ask, struct decision *d)
     for (uint32_t i = 0; i < ask->count && items != NULL && links != NULL; i++) {
         links[i] = (struct plan_link){.item = i, .kind = EVENT_LINK_AFTER};
         items[i] = (struct plan_item){
-            .task = {.title = FB_TEXT("a task of a test"), .weight = 1, .priority = 2},
+            .task = {.title = FB_TEXT("a task of a test"),
+                     .weight = 1,
+                     .priority = 2,
+                     .defer_until_unix_ms = ask->defer_until_ms},
             .links = &links[i],
             .link_count = ask->chained && i > 0,
         };

@@ -84,7 +84,8 @@ struct ask {
     bool chained;
     bool next;
     const char *note;
-    int64_t lease_ms; /* of ASK_OPEN */
+    int64_t lease_ms;       /* of ASK_OPEN */
+    int64_t defer_until_ms; /* of ASK_PLAN, unix time */
 
     struct fb_arena arena;
     struct keeper *keeper;
