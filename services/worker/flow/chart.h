@@ -18,7 +18,7 @@
 
 #define CHART_LAMBDA      0.2
 #define CHART_CUSUM_DROP  3.0 /* to a third */
-#define CHART_CUSUM_LIMIT 6.0
+#define CHART_CUSUM_LIMIT 8.0
 
 enum {
     CHART_WINDOW = 96,

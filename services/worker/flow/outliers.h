@@ -5,7 +5,7 @@
  * outliers: which span is too long to be one of those seen before.
  *
  * z = (ln span - median) / (1.4826 MAD) over the last OUTLIERS_WINDOW spans (Iglewicz & Hoaglin 1993);
- * the scale counts as at least OUTLIERS_SCALE_LEAST, and as wider by 5/n while only few are known. How
+ * the scale counts as at least OUTLIERS_SCALE_LEAST, and as wider by 2/n while only few are known. How
  * great z may be is for the caller to say. A value; one thread at a time.
  */
 

@@ -25,8 +25,8 @@
 #define RHYTHM_STORM_CHANCE    1e-3
 #define RHYTHM_BUSY_Z          1.3
 #define RHYTHM_SILENT_Z        3.0
-#define RHYTHM_HELD_Z          1.5 /* of a hold that stalls, with */
-#define RHYTHM_STALLED_Z       2.0 /* of the silence */
+#define RHYTHM_HELD_Z          1.0 /* of a hold that stalls, with */
+#define RHYTHM_STALLED_Z       2.2 /* of the silence */
 
 enum {
     RHYTHM_BUSY_LEAST_MS = 2 * 60 * 1000, /* that the busy time counts of a silence of everybody */

@@ -76,7 +76,7 @@ static void median_and_scale_are_those_of_the_last_spans(void **state)
         }
         if (count > 3) {
             assert_true(fabs(outliers.scale -
-                             1.4826 * median_of(sorted, count) * (1 + 5.0 / count)) < 1e-12);
+                             1.4826 * median_of(sorted, count) * (1 + 2.0 / count)) < 1e-12);
         }
     }
 }
