@@ -7,47 +7,23 @@
 #include "runtime/json/scan.h"
 #include "services/worker/exchange/arrival.h"
 #include "services/worker/exchange/beads.h"
-#include "services/worker/exchange/event_json.h"
-#include "services/worker/exchange/journal.h"
-#include "services/worker/exchange/lines.h"
+#include "services/worker/exchange/import_parts.h"
 #include "services/worker/exchange/session_file.h"
-#include "services/worker/exchange/staging.h"
 #include "services/worker/exchange/task_master.h"
-#include "services/worker/flow/merge.h"
-#include "services/worker/flow/snapshot.h"
 
-struct import {
-    struct import_options options;
-    enum import_format format; /* IMPORT_ANY until it is known */
-    struct fb_status status;   /* of the first failure */
-    struct fb_arena arena;     /* lives as long as the import */
-    struct fb_arena scratch;   /* of one line or event */
-    struct fb_buffer whole;    /* the document; of a journal only until it is known to be one */
-    struct lines lines;
-    struct outline outline;
-    struct staging staging;
-    struct journal_header header;
-    bool has_header;
-    bool same_so_far; /* the session it comes into is where the journal was */
-    size_t first;
-    uint32_t tasks;
-    uint64_t bytes;
-};
-
-static struct fb_status exhausted(void)
+struct fb_status import_exhausted(void)
 {
     return fb_fail(FB_RESOURCE_EXHAUSTED, "no memory for the import");
 }
 
-/* Keeps the words of a failure that lie in the scratch arena. */
-static struct fb_status lasting(struct import *import, struct fb_status status)
+struct fb_status import_lasting(struct import *import, struct fb_status status)
 {
     const char *why = fb_arena_copy(&import->arena, status.why, strlen(status.why));
 
     return fb_fail(status.code, why == NULL ? "the import failed" : why);
 }
 
-static bool copy_text(struct import *import, struct fb_text *text)
+bool import_copy(struct import *import, struct fb_text *text)
 {
     text->data = fb_arena_copy(&import->arena, text->size == 0 ? "" : text->data, text->size);
     return text->data != NULL;
@@ -67,10 +43,10 @@ struct import *import_create(const struct import_options *options)
     outline_init(&import->outline, &import->arena);
     import->whole.limit_bytes = IMPORT_BYTES_MOST;
     import->same_so_far = options->into == NULL || options->into->events == 0;
-    if (!copy_text(import, &import->options.name) ||
-        !copy_text(import, &import->options.session_id) ||
-        !copy_text(import, &import->options.actor) ||
-        !copy_text(import, &import->options.request_id)) {
+    if (!import_copy(import, &import->options.name) ||
+        !import_copy(import, &import->options.session_id) ||
+        !import_copy(import, &import->options.actor) ||
+        !import_copy(import, &import->options.request_id)) {
         import_destroy(import);
         return NULL;
     }
@@ -89,155 +65,6 @@ void import_destroy(struct import *import)
     fb_arena_finish(&import->scratch);
     fb_arena_finish(&import->arena);
     free(import);
-}
-
-/* --- journals --- */
-
-static bool same_state(struct session *a, struct session *b)
-{
-    struct fb_buffer x = {.data = NULL};
-    struct fb_buffer y = {.data = NULL};
-    const bool same = snapshot_write(a, &x) && snapshot_write(b, &y) && x.size == y.size &&
-                      memcmp(x.data, y.data, x.size) == 0;
-
-    fb_buffer_finish(&x);
-    fb_buffer_finish(&y);
-    return same;
-}
-
-static struct fb_status take_event(struct import *import, struct fb_text object, const char *where)
-{
-    struct session *into = import->options.into;
-    struct fb_text bytes;
-    struct fb_status status;
-
-    if (import->staging.scratch == NULL) {
-        import->staging.scratch = session_create();
-        if (import->staging.scratch == NULL) {
-            return exhausted();
-        }
-    }
-    status = event_json_read(object, where, &import->scratch, &bytes);
-    if (!fb_is_ok(status)) {
-        return status;
-    }
-    status = staging_add_bytes(&import->staging, bytes, &import->scratch);
-    if (!fb_is_ok(status)) {
-        return fb_arena_fail(&import->scratch, status.code, "%s: event %zu: %s", where,
-                             import->staging.count + 1, status.why);
-    }
-    if (into != NULL && into->events == import->staging.scratch->events) {
-        import->same_so_far = same_state(into, import->staging.scratch);
-        import->first = import->staging.count;
-    }
-    return fb_ok;
-}
-
-/*
- * A journal of another session is a copy that goes its own way from now on: its events say whose they are, so
- * that the two can be merged without having everything twice. The state is the same.
- */
-static struct fb_status name_origins(struct import *import)
-{
-    struct staging *staging = &import->staging;
-    struct fb_text *events = calloc(2 * staging->count + 1, sizeof(*events));
-    struct fb_status status;
-
-    if (events == NULL) {
-        return exhausted();
-    }
-    for (size_t i = 0; i < staging->count; i++) {
-        events[i] = staging_event(staging, i);
-    }
-    status = merge_name_origins(&(struct merge_log){.origin = import->header.session,
-                                                    .events = events,
-                                                    .count = staging->count},
-                                &import->scratch, events + staging->count);
-    if (fb_is_ok(status)) {
-        status = staging_replace(staging, events + staging->count);
-    } else if (status.code == FB_UNIMPLEMENTED) {
-        outline_warn(
-            &import->outline,
-            "the journal has events of a later version: if the session is ever merged with "
-            "the one it is of, everything is there twice");
-        status = fb_ok;
-    } else {
-        status = lasting(import, status);
-    }
-    free(events);
-    fb_arena_reset(&import->scratch);
-    return status;
-}
-
-static struct fb_status end_journal(struct import *import)
-{
-    const struct fb_text session = import->options.session_id;
-    const uint64_t events = import->staging.count;
-
-    if (import->format == IMPORT_JSONL && events != import->header.events) {
-        return fb_arena_fail(
-            &import->arena, FB_DATA_LOSS,
-            "the journal ends after %llu of %llu events, at byte %llu; nothing was "
-            "imported: take a whole copy of it",
-            (unsigned long long)events, (unsigned long long)import->header.events,
-            (unsigned long long)import->bytes);
-    }
-    if (events == 0) {
-        return fb_fail(FB_INVALID_ARGUMENT, "the journal has no events");
-    }
-    if (!import->same_so_far) {
-        return fb_fail(FB_FAILED_PRECONDITION,
-                       "the session has gone another way than the journal; import it as a session "
-                       "of its own and merge the two");
-    }
-    import->tasks = import->staging.scratch->task_count;
-    if (import->options.into != NULL) {
-        import->tasks -= import->options.into->task_count;
-    }
-    if (session.size != 0 && import->header.session.size != 0 &&
-        import->header.session.size <= EVENT_ORIGIN_BYTES &&
-        !fb_text_equal(session, import->header.session)) {
-        return name_origins(import);
-    }
-    return fb_ok;
-}
-
-static struct fb_status read_header(struct import *import, struct fb_text line)
-{
-    const struct fb_status status = journal_read_header(line, &import->arena, &import->header);
-
-    if (!fb_is_ok(status)) {
-        return fb_arena_fail(&import->arena, status.code, "line 1: %s", status.why);
-    }
-    /* The line is gone when the last event has come. */
-    if (!copy_text(import, &import->header.session) || !copy_text(import, &import->header.name)) {
-        return exhausted();
-    }
-    import->has_header = true;
-    /* The line goes. */
-    return copy_text(import, &import->header.session) && copy_text(import, &import->header.name)
-               ? fb_ok
-               : exhausted();
-}
-
-static struct fb_status read_document(struct import *import, struct fb_text text)
-{
-    struct fb_text events = {.size = 0};
-    struct fb_json_walk walk;
-    struct fb_status status = journal_read_document(text, &import->arena, &import->header, &events);
-
-    walk = fb_json_walk(events);
-    for (size_t i = 0; fb_is_ok(status) && fb_json_next(&walk); i++) {
-        char where[40];
-
-        snprintf(where, sizeof(where), "$.events[%zu]", i);
-        status = take_event(import, walk.value, where);
-        if (!fb_is_ok(status)) {
-            status = lasting(import, status);
-        }
-        fb_arena_reset(&import->scratch);
-    }
-    return fb_is_ok(status) ? end_journal(import) : status;
 }
 
 /* --- lines --- */
@@ -280,12 +107,12 @@ static struct fb_status take_line(struct import *import, struct fb_text line, bo
         return beads_read_line(line, import->lines.number, &import->outline);
     }
     if (!import->has_header) {
-        return read_header(import, line);
+        return import_read_header(import, line);
     }
     snprintf(where, sizeof(where), "line %llu", (unsigned long long)import->lines.number);
-    status = take_event(import, line, where);
+    status = import_take_event(import, line, where);
     if (!fb_is_ok(status)) {
-        status = lasting(import, status);
+        status = import_lasting(import, status);
     }
     fb_arena_reset(&import->scratch);
     return status;
@@ -309,7 +136,7 @@ static struct fb_status take_lines(struct import *import, struct fb_text chunk)
                 &import->arena, FB_INVALID_ARGUMENT, "line %llu, byte %llu: longer than 2 MiB",
                 (unsigned long long)import->lines.number, (unsigned long long)import->lines.offset);
         case LINES_MEMORY:
-            return exhausted();
+            return import_exhausted();
         }
     }
     return status;
@@ -354,7 +181,7 @@ static struct fb_status keep_bytes(struct import *import, struct fb_text chunk)
 
     fb_buffer_text(&import->whole, chunk);
     if (import->whole.failed) {
-        return exhausted();
+        return import_exhausted();
     }
     if (import->format != IMPORT_ANY || before > LINES_BYTES_MOST ||
         memchr(import->whole.data, '\n', before) != NULL) {
@@ -406,7 +233,7 @@ static struct fb_status open_scratch(struct import *import)
 
     import->staging.scratch = into == NULL ? session_create() : staging_copy(import->options.into);
     if (import->staging.scratch == NULL) {
-        return exhausted();
+        return import_exhausted();
     }
     if (import->staging.scratch->name != NULL) {
         return fb_ok;
@@ -420,7 +247,7 @@ static struct fb_status open_scratch(struct import *import)
     event.opened.name = name.size == 0 ? fallback : name;
     status = staging_add(&import->staging, &event, &import->scratch);
     if (!fb_is_ok(status)) {
-        status = lasting(import, status);
+        status = import_lasting(import, status);
     }
     return status;
 }
@@ -476,7 +303,7 @@ static struct fb_status end_whole(struct import *import)
     }
     switch (import->format) {
     case IMPORT_JSON:
-        return read_document(import, text);
+        return import_read_document(import, text);
     case IMPORT_SESSION_FILE:
         status = session_file_read(text, &import->outline);
         break;
@@ -520,7 +347,7 @@ static struct fb_status end_jsonl(struct import *import)
     if (fb_is_ok(status) && !import->has_header) {
         return fb_fail(FB_INVALID_ARGUMENT, "line 1: expected the header of a journal");
     }
-    return fb_is_ok(status) ? end_journal(import) : status;
+    return fb_is_ok(status) ? import_end_journal(import) : status;
 }
 
 /* A single line without its end could not be told before. */
