@@ -183,6 +183,11 @@ class Agent:
     def watch(self, timeout=DEADLINE, **more):
         return self.flow.Watch(pb.WatchRequest(context=self.context, **more), timeout=timeout)
 
+    def compact(self, by=None, restore=None, **more):
+        return self.flow.Compact(pb.CompactRequest(
+            context=self.context, by=by or self.by(), restore=restore and ref(restore), **more),
+            timeout=DEADLINE)
+
     def mute(self, kind, for_ms, task=None, by=None):
         return self.flow.Mute(pb.MuteRequest(
             context=self.context, by=by or self.by(), kind=kind, for_ms=for_ms,

@@ -187,9 +187,15 @@ static void on_end(struct keeper_call *keeper, const struct keeper_end *end)
 {
     struct flow_call *f = keeper->self;
 
+    f->deciding = false;
     if (!fb_is_ok(end->status)) {
+        if (f->method->on_gone != NULL) {
+            f->method->on_gone(f);
+        }
         keeper_say(f->call, end);
         fb_call_finish(f->call, end->status);
+    } else if (f->method->on_decided != NULL && f->method->on_decided(f)) {
+        return;
     } else if (!fb_is_ok(f->failure)) {
         fb_call_finish(f->call, f->failure);
     } else if (f->refusal.kind != REFUSAL_NONE) {
@@ -212,8 +218,11 @@ static void on_cancel(struct fb_call *call, void *arg)
 {
     struct flow_call *f = arg;
 
-    if (!f->ended) {
+    if (f->deciding) {
         keeper_cancel(f->service->keeper, &f->keeper);
+    }
+    if (!f->ended && f->method->on_gone != NULL) {
+        f->method->on_gone(f);
     }
     fb_call_finish(call, fb_fail(FB_CANCELLED, "the caller cancelled"));
 }
@@ -301,6 +310,25 @@ void flow_call_begin(struct flow_call *f)
     }
 
     fb_call_watch(f->call, &call_events, f);
+    f->deciding = true;
+    keeper_begin(f->service->keeper, &f->keeper);
+}
+
+void flow_call_again(struct flow_call *f)
+{
+    f->keeper = (struct keeper_call){
+        .scope = f->keeper.scope,
+        .session = f->keeper.session,
+        .actor = f->keeper.actor,
+        .request_id = f->keeper.request_id,
+        .take_over = f->keeper.take_over,
+        .deadline_ms = f->keeper.deadline_ms,
+        .arena = f->arena,
+        .events = &keeper_events,
+        .self = f,
+    };
+    f->arguments = 0; /* it is the same call */
+    f->deciding = true;
     keeper_begin(f->service->keeper, &f->keeper);
 }
 

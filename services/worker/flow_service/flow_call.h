@@ -31,6 +31,10 @@ struct flow_method {
     enum keeper_verdict (*decide)(struct flow_call *f, struct decision *d);
     /* The call waits from now on; may be NULL. */
     void (*on_wait)(struct flow_call *f);
+    /* What was decided is on disk. True: the method goes on by itself, there is no answer yet. May be NULL. */
+    bool (*on_decided)(struct flow_call *f);
+    /* The caller went away, or the keeper gave up; may be NULL. */
+    void (*on_gone)(struct flow_call *f);
 };
 
 /* A message of the answer. */
@@ -59,6 +63,7 @@ struct flow_call {
     struct flow_message **messages_end;
     struct refusal refusal;
     struct fb_status failure; /* of the request itself */
+    bool deciding;            /* the keeper has it */
     bool ended;               /* with OK: messages are being sent */
 };
 
@@ -71,6 +76,9 @@ struct flow_call *flow_call_create(struct fb_call *call, const ProtobufCMessage 
                                    const Flowbalancer__V1__FlowMutation *by, bool mutates,
                                    const struct flow_method *method);
 void flow_call_begin(struct flow_call *f);
+
+/* Decides once more, after on_decided. */
+void flow_call_again(struct flow_call *f);
 
 /* For a method that is refused before it begins. */
 void flow_call_refuse(struct flow_call *f, struct fb_status status);

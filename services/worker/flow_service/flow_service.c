@@ -5,6 +5,7 @@
 #include "services/worker/flow_service/watch.h"
 
 static const struct fb_method flow_methods[] = {
+    {"Compact", FB_UNARY, serve_compact, .raw = false},
     {"Edit", FB_UNARY, serve_edit, .raw = false},
     {"Export", FB_SERVER_STREAM, serve_export, .raw = false},
     {"Find", FB_SERVER_STREAM, serve_find, .raw = false},

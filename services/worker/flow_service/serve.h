@@ -33,6 +33,9 @@ fb_handler_fn serve_undo;
 fb_handler_fn serve_mute;
 fb_handler_fn serve_verify;
 
+/* compact.c */
+fb_handler_fn serve_compact;
+
 /* find.c */
 fb_handler_fn serve_find;
 

@@ -96,12 +96,15 @@ class Sessions(Case):
         context = context_pb.CallContext(agent="test", scope="lists")
         request = pb.ListFlowSessionsRequest(context=context, prefix="Listed", page_size=2)
         first = self.suite.flow.ListSessions(request, timeout=DEADLINE)
-        self.assertEqual([line.session for line in first.sessions],
-                         ["listed-third", "listed-second"])
+        self.assertEqual(len(first.sessions), 2)
         request.page_token = first.next_page_token
         last = self.suite.flow.ListSessions(request, timeout=DEADLINE)
-        self.assertEqual([line.name for line in last.sessions], ["Listed first"])
         self.assertEqual(last.next_page_token, "")
+        lines = list(first.sessions) + list(last.sessions)
+        self.assertEqual({line.name for line in lines},
+                         {"Listed first", "Listed second", "Listed third"})
+        updated = [line.updated_unix_ms for line in lines]
+        self.assertEqual(updated, sorted(updated, reverse=True))
 
     def test_what_is_missing_or_malformed_is_named(self):
         ada = self.opened()
@@ -758,6 +761,93 @@ class Documents(Case):
         self.assertEqual(state["seq"], seq)
         self.assertEqual(seq, ada.status().line.seq)
         self.assertEqual([task["title"] for task in state["state"]["tasks"]], ["a", "b", "c"])
+
+
+class Cold(Case):
+    def aged(self, days):
+        """A session of which all has happened so many days ago."""
+        ada = self.agent(session="young-" + self.id().rsplit(".", 1)[1][:80])
+        ada.open()
+        ada.plan(*(item(f"t{i}", body=f"the text of {i} " * 20) for i in range(3)))
+        for i in range(2):
+            ada.claim(task=ref(f"t{i}"))
+            ada.pulse(f"t{i}", note=f"a note on {i}")
+            ada.finish(f"t{i}", summary=f"done {i}")
+        lines = ada.export().decode().splitlines()
+        for at, line in enumerate(lines[1:], 1):
+            event = json.loads(line)
+            event["unix_ms"] = int(event["unix_ms"]) - days * 24 * 3600000
+            lines[at] = json.dumps(event)
+        old = self.agent()
+        old.bring("\n".join(lines).encode() + b"\n")
+        return old
+
+    def test_texts_of_what_ended_long_ago_go_to_cold_storage_and_come_back(self):
+        ada = self.aged(30)
+        self.assertEqual(ada.compact(older_than_ms=40 * 24 * 3600000).tasks, 0)
+        answer = ada.compact()
+        self.assertEqual(answer.tasks, 2)
+        self.assertGreater(answer.bytes, 0)
+        self.assertEqual(ada.compact().tasks, 0)
+        full = {one.task.task: one.task for one in ada.find(view=pb.FLOW_VIEW_FULL)[0]}
+        self.assertEqual((full[1].cold, full[1].body, full[1].summary), (True, "", "done 0"))
+        self.assertFalse(full[3].cold)
+        self.assertEqual(ada.compact(restore="t0").tasks, 1)
+        self.assertEqual(ada.compact(restore="t0").tasks, 0)
+        full = {one.task.task: one.task for one in ada.find(view=pb.FLOW_VIEW_FULL)[0]}
+        self.assertFalse(full[1].cold)
+        self.assertTrue(full[1].body.startswith("the text of 0"))
+        self.assertEqual(full[1].note, "a note on 0")
+        self.assertTrue(full[2].cold)
+
+    def test_what_ended_lately_stays_where_it_is(self):
+        ada = self.aged(1)
+        self.assertEqual(ada.compact().tasks, 0)
+        self.invalid("older_than_ms", lambda: ada.compact(older_than_ms=1000))
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such", lambda: ada.compact(restore="nobody"))
+
+
+class Across(Case):
+    def test_tasks_of_all_sessions_of_a_scope_are_found(self):
+        for name in ("north", "south"):
+            agent = self.agent(session=name, scope="across")
+            agent.open()
+            agent.plan(item(f"measure the {name} field", key=name), item("write it up", name))
+        self.agent(session="elsewhere", scope="other").open()
+        everywhere = self.agent(scope="across")
+        everywhere.context.session = ""
+
+        def found(**more):
+            return [(one.session, one.task.title) for one in everywhere.find(**more)[0]]
+
+        wait_until(lambda: len(found(q="measure")) == 2, "the projections")
+        self.assertEqual(found(q="south"), [("south", "measure the south field")])
+        self.assertEqual({session for session, _ in found(where="key:north")}, {"north"})
+        wait_until(lambda: len(found()) == 4, "all tasks")
+        seen, cursor = [], ""
+        while True:
+            page, _ = everywhere.find(page_size=3, cursor=cursor)
+            seen.append(page[0].task.title + page[0].session)
+            cursor = page[0].cursor  # to go on in the midst of a page
+            if not cursor:
+                break
+        self.assertEqual(len(set(seen)), 4)
+
+    def test_a_list_of_sessions_tells_how_they_go(self):
+        agent = self.agent(session="listed", scope="telling")
+        agent.open(name="Listed")
+        agent.plan(item("a"), item("b", "a"))
+        agent.finish("a")
+        context = context_pb.CallContext(agent="test", scope="telling")
+
+        def line():
+            return self.suite.flow.ListSessions(pb.ListFlowSessionsRequest(context=context),
+                                                timeout=DEADLINE).sessions[0]
+
+        wait_until(lambda: line().completed == 1, "the line")
+        self.assertEqual((line().name, line().tasks, line().ready, line().progress),
+                         ("Listed", 2, 1, 50))
+        self.assertNotEqual(line().state, pb.FLOW_STATE_RESTING)
 
 
 class Pictures(Case):
