@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "services/worker/flow/alarms.h"
+
 static const struct {
     const char *title;
     uint32_t percent; /* of the parent's weight */
@@ -117,8 +119,17 @@ static void name_open_chains(const struct session *s, char *named, size_t size)
 bool deciding_chains_fit(struct decision *d, uint32_t more, uint32_t most)
 {
     const struct session *s = d->session;
+    const struct flood_level flood = session_flood(s, 0, d->now_ms);
     char named[96];
 
+    if (more != 0 && (flood.growth || flood.ratio)) {
+        return refusal_set(d, REFUSAL_BUDGET, 0, 0,
+                           "chain: %u tasks came within the hour, %u are queued, and %llu of all "
+                           "are parts of chains "
+                           "beside %llu planned ones; finish some first, or plan without a chain",
+                           flood.came, s->in_state[TASK_QUEUED],
+                           (unsigned long long)flood.generated, (unsigned long long)flood.planned);
+    }
     most = most == 0 ? PLAN_CHAINS_MOST : most;
     if (more == 0 || (more <= most && s->open_chains <= most - more)) {
         return true;

@@ -220,9 +220,30 @@ static void a_task_keeps_its_last_64_pieces_of_evidence_each_once(void **state)
     world_finish(&w);
 }
 
+static void no_chain_is_begun_while_tasks_flood_the_session(void **state)
+{
+    const struct plan_item plain = item("", NULL, 0);
+    const struct plan_item one = chain("", 4);
+    struct world w;
+
+    (void)state;
+    world_begin(&w);
+    for (int i = 0; i < 51; i++) {
+        w.d.now_ms += 1000;
+        assert_true(plan(&w, &plain, 1));
+    }
+    assert_false(plan(&w, &one, 1));
+    expect(&w, REFUSAL_BUDGET, "chain: 51 tasks came within the hour");
+    assert_true(plan(&w, &plain, 1));
+    w.d.now_ms += 70 * MINUTE_MS;
+    assert_true(plan(&w, &one, 1));
+    world_finish(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_chain_is_begun_while_tasks_flood_the_session),
         cmocka_unit_test(a_chain_is_four_parts_one_after_the_other_below_its_parent),
         cmocka_unit_test(the_parent_completes_with_its_last_part_by_an_event_of_its_own),
         cmocka_unit_test(a_part_that_failed_leaves_the_parent_to_an_agent),
