@@ -12,8 +12,8 @@
  *
  * Body, accept and the last note go; number, key, title, summary, links and evidence stay. A segment is the
  * same for the same texts, so that a crash before the event leaves at most a blob that nobody names. The log
- * has all texts, too: where a blob is lost, fold the log up to the event and write the segment again. Bring
- * the texts of a task back before it is reopened, for what has to be true at its end is among them.
+ * has all texts, too: where a blob is lost, fold the log up to the event and write the segment again. A task
+ * whose texts are there is not reopened (decide.h refuses): what has to be true at its end is among them.
  *
  * Pure; one thread at a time.
  */

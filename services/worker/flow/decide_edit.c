@@ -91,6 +91,12 @@ static bool add_requeue(struct decision *d, const struct edit_command *command,
         return refusal_set(d, REFUSAL_CONFLICT, command->task, 0, "task %u is %s, not %s",
                            command->task, task_state_name(task->state), task_state_name(from));
     }
+    if (task->cold != 0) {
+        return refusal_set(d, REFUSAL_NOT_READY, command->task, 0,
+                           "the texts of task %u are in cold storage; bring them back first, for "
+                           "what has to be true at its end is among them",
+                           command->task);
+    }
     return add_part(
         d, parts,
         (struct event){

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "services/worker/flow/decide.h"
 #include "services/worker/flow/snapshot.h"
 
 enum { TASKS = 400, HOUR_MS = 60 * 60 * 1000 };
@@ -242,6 +243,42 @@ static void the_texts_of_one_task_are_shown_without_changing_anything(void **sta
     session_destroy(session);
 }
 
+static void a_task_is_reopened_only_with_its_texts(void **state)
+{
+    struct session *session = old_session(6);
+    struct fb_buffer segment = {.data = NULL};
+    struct event *events;
+    size_t event_count;
+    struct fb_arena arena;
+    uint32_t tasks[TASKS];
+    const size_t count = compact_select(session, session->last_ms, HOUR_MS, tasks, TASKS);
+    size_t at = 0;
+    struct edit_command reopen = {
+        .agent = FB_TEXT("ann"), .action = EDIT_REOPEN, .reason = FB_TEXT("it is not done")};
+    struct decision d;
+
+    (void)state;
+    fb_arena_init(&arena, 0);
+    while (session_task(session, tasks[at])->state != TASK_COMPLETED) {
+        at++;
+    }
+    reopen.task = tasks[at];
+    compact_write(session, tasks, count, &segment);
+    must(session, compact_event(DIGEST, segment.size, tasks, count));
+    d = (struct decision){.session = session, .arena = &arena, .now_ms = session->last_ms};
+    assert_false(decide_edit(&d, &reopen));
+    assert_string_equal(refusal_name(d.refusal.kind), "not_ready");
+    assert_non_null(strstr(d.refusal.why, "bring them back first"));
+    assert_true(fb_is_ok(compact_expand(session, text_of(&segment), DIGEST, &tasks[at], 1, &arena,
+                                        &events, &event_count)));
+    must(session, events[0]);
+    assert_true(decide_edit(&d, &reopen));
+    assert_int_equal(session_task(session, tasks[at])->state, TASK_QUEUED);
+    fb_arena_finish(&arena);
+    fb_buffer_finish(&segment);
+    session_destroy(session);
+}
+
 static void damaged_segments_and_wrong_tasks_are_refused(void **state)
 {
     struct session *session = old_session(4);
@@ -282,6 +319,7 @@ int main(void)
         cmocka_unit_test(what_was_moved_comes_back_as_it_was),
         cmocka_unit_test(folding_the_log_of_a_compacted_session_gives_the_same_again),
         cmocka_unit_test(the_texts_of_one_task_are_shown_without_changing_anything),
+        cmocka_unit_test(a_task_is_reopened_only_with_its_texts),
         cmocka_unit_test(damaged_segments_and_wrong_tasks_are_refused),
     };
 
