@@ -32,6 +32,14 @@ static struct tasks world;
 
 static const struct doubles_tasks tasks = {.arg = &world, .title = title_of, .may = is_open};
 
+static void retitle(uint32_t task, const char *title)
+{
+    char copy[sizeof(world.titles[task])];
+
+    snprintf(copy, sizeof(copy), "%s", title);
+    memcpy(world.titles[task], copy, sizeof(copy));
+}
+
 static void begin(void)
 {
     memset(&world, 0, sizeof(world));
@@ -46,7 +54,7 @@ static void a_pair_is_found_when_the_later_task_is_planned(void **state)
 
     (void)state;
     begin();
-    strcpy(world.titles[9], world.titles[4]);
+    retitle(9, world.titles[4]);
     assert_true(doubles_planned(&doubles, &tasks, 1, 8, 5));
     assert_null(doubles_pair(&doubles, 0));
     assert_true(doubles_planned(&doubles, &tasks, 9, 3, 6));
@@ -64,7 +72,7 @@ static void what_has_ended_is_no_double(void **state)
 
     (void)state;
     begin();
-    strcpy(world.titles[9], world.titles[4]);
+    retitle(9, world.titles[4]);
     world.ended[4] = true;
     assert_true(doubles_planned(&doubles, &tasks, 1, 11, 5));
     assert_null(doubles_pair(&doubles, 0));
@@ -78,8 +86,8 @@ static void a_new_title_counts_in_place_of_the_old_one(void **state)
     (void)state;
     begin();
     assert_true(doubles_planned(&doubles, &tasks, 1, 8, 5));
-    strcpy(world.titles[9], world.titles[4]);
-    strcpy(world.titles[4], "Something else that is to be done");
+    retitle(9, world.titles[4]);
+    retitle(4, "Something else that is to be done");
     doubles_retitled(&doubles);
     assert_true(doubles_planned(&doubles, &tasks, 9, 1, 6));
     assert_null(doubles_pair(&doubles, 0));
@@ -95,7 +103,7 @@ static void what_is_found_does_not_hang_on_when_the_titles_were_read(void **stat
     (void)state;
     begin();
     for (uint32_t task = 100; task <= TASKS; task += 37) {
-        strcpy(world.titles[task], world.titles[task - task % 89 - 1]);
+        retitle(task, world.titles[task - task % 89 - 1]);
     }
     for (uint32_t first = 1; first <= TASKS; first += 50) {
         assert_true(doubles_planned(&kept, &tasks, first, 50, first));
@@ -115,7 +123,7 @@ static void a_plan_adds_no_more_than_its_share(void **state)
     (void)state;
     begin();
     for (uint32_t task = 1; task <= TASKS; task++) {
-        strcpy(world.titles[task], "Write the manual");
+        retitle(task, "Write the manual");
     }
     assert_true(doubles_planned(&doubles, &tasks, 1, TASKS, 5));
     assert_int_equal(doubles.pairs_seen, DOUBLES_OF_PLAN);
