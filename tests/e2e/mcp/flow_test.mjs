@@ -143,7 +143,7 @@ for (const kind of kinds) {
       await call(client, 'flow_done', { session, task: claim.task });
     });
 
-    it('say at once what of the evidence is not there', async () => {
+    it('say at once what of the evidence is not there, and find what has changed since', async () => {
       const file = `${dir}/${kind.title}.txt`;
       const own = fs.realpathSync(dir);
 
@@ -156,6 +156,11 @@ for (const kind of kinds) {
       });
 
       assert.deepEqual(done.missing, [`${own}/none.c: it is not there on ${os.hostname()}`]);
+      fs.writeFileSync(file, 'second');
+      const found = await call(client, 'flow_find', { session, view: 'evidence', q: `#${tasks[0]}` });
+
+      assert.equal(found.total, 4);
+      assert.ok(found.lines.includes(`#${tasks[0]} changed ${own}/${path.basename(file)}, on ${os.hostname()}`), JSON.stringify(found));
     });
 
     it('can be read as a brief, a drawing and a log', async () => {
