@@ -188,6 +188,10 @@ class Agent:
             context=self.context, by=by or self.by(), restore=restore and ref(restore), **more),
             timeout=DEADLINE)
 
+    def merge(self, other, by=None, **more):
+        return self.flow.MergeSessions(pb.MergeSessionsRequest(
+            context=self.context, by=by or self.by(), from_session=other, **more), timeout=DEADLINE)
+
     def mute(self, kind, for_ms, task=None, by=None):
         return self.flow.Mute(pb.MuteRequest(
             context=self.context, by=by or self.by(), kind=kind, for_ms=for_ms,

@@ -14,6 +14,7 @@ static const struct fb_method flow_methods[] = {
     {"Graph", FB_UNARY, serve_graph, .raw = false},
     {"Import", FB_CLIENT_STREAM, serve_import, .raw = false},
     {"ListSessions", FB_UNARY, serve_list_sessions, .raw = false},
+    {"MergeSessions", FB_UNARY, serve_merge_sessions, .raw = false},
     {"Mute", FB_UNARY, serve_mute, .raw = false},
     {"Next", FB_SERVER_STREAM, serve_next, .raw = false},
     {"OpenSession", FB_UNARY, serve_open_session, .raw = false},

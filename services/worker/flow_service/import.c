@@ -9,8 +9,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/rpc/message.h"
-#include "services/worker/exchange/import.h"
-#include "services/worker/flow_service/flow_call.h"
+#include "services/worker/flow_service/importing.h"
 #include "services/worker/flow_service/serve.h"
 
 enum {
@@ -18,29 +17,7 @@ enum {
     MESSAGE_ROOM_BYTES = 4 << 20, /* that a message may take unpacked */
 };
 
-/* In the arena of its call. */
-struct importing {
-    struct flow_service *service;
-    struct fb_call *call;
-
-    /* what came */
-    const Flowbalancer__V1__ImportRequest *first; /* NULL: nothing yet */
-    struct fb_buffer document;
-    struct fb_arena message; /* of one message */
-
-    /* on its way */
-    struct keeper_call keeper;
-    bool deciding;         /* `keeper` is with the keeper */
-    struct fb_arena chunk; /* of one append */
-    struct import *import;
-    size_t next;       /* of its events */
-    uint64_t expected; /* events that the session has where the next one goes */
-    uint32_t restarts;
-    struct fb_status failure;
-    struct fb_text answer; /* packed, once all is decided */
-};
-
-static void end(struct importing *i, struct fb_status status)
+void importing_end(struct importing *i, struct fb_status status)
 {
     const char *why = fb_arena_copy(fb_call_arena(i->call), status.why, strlen(status.why));
 
@@ -61,12 +38,12 @@ static bool is_journal(enum import_format format)
 
 static struct fb_status read_document(struct importing *i, struct session *session, int64_t now_ms)
 {
-    const Flowbalancer__V1__FlowImportHeader *header = i->first->header;
+    const Flowbalancer__V1__FlowImportHeader *header = i->header;
     const struct import_options options = {
         .format = (enum import_format)header->format,
         .into = session->events == 0 ? NULL : session,
         .name = fb_text_of(header->name),
-        .session_id = fb_text_of(i->first->context->session),
+        .session_id = fb_text_of(i->context->session),
         .actor = fb_text_of(header->by->actor),
         .request_id = fb_text_of(header->by->request_id),
         .unix_ms = now_ms < session->last_ms ? session->last_ms : now_ms,
@@ -100,13 +77,11 @@ static bool pack_answer(struct importing *i, const struct decision *d)
 {
     Flowbalancer__V1__ImportResponse answer = FLOWBALANCER__V1__IMPORT_RESPONSE__INIT;
     Flowbalancer__V1__FlowCommitted committed = FLOWBALANCER__V1__FLOW_COMMITTED__INIT;
-    struct fb_arena *arena = fb_call_arena(i->call);
-    const bool dry = i->first->header->dry_run;
+    const bool dry = i->header->dry_run;
     const struct session *scratch = import_session(i->import);
     struct decision seen = *d;
     struct view view;
     uint64_t all;
-    uint8_t *bytes;
 
     if (dry && scratch != NULL) {
         seen.session = (struct session *)scratch; /* as it would be; ours alone */
@@ -121,15 +96,26 @@ static bool pack_answer(struct importing *i, const struct decision *d)
     answer.events = import_event_count(i->import) - import_first(i->import);
     answer.tasks = import_tasks(i->import);
     answer.warnings = (char **)import_warnings(i->import, &answer.n_warnings, &all);
-    answer.line = view_line(&view, i->first->context->session);
-    i->answer.size = flowbalancer__v1__import_response__get_packed_size(&answer);
-    bytes = fb_arena_alloc(arena, i->answer.size + 1);
-    if (bytes == NULL || answer.line == NULL) {
+    answer.line = view_line(&view, i->context->session);
+    return answer.line != NULL && i->pack(i, &answer);
+}
+
+bool importing_pack(struct importing *i, const ProtobufCMessage *message)
+{
+    const size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = fb_arena_alloc(fb_call_arena(i->call), size + 1);
+
+    if (bytes == NULL) {
         return false;
     }
-    flowbalancer__v1__import_response__pack(&answer, bytes);
-    i->answer.data = (const char *)bytes;
+    protobuf_c_message_pack(message, bytes);
+    i->answer = (struct fb_text){.data = (const char *)bytes, .size = size};
     return true;
+}
+
+static bool pack_import(struct importing *i, const Flowbalancer__V1__ImportResponse *answer)
+{
+    return importing_pack(i, &answer->base);
 }
 
 /* --- deciding --- */
@@ -173,11 +159,10 @@ static struct fb_status decide_part(struct importing *i, struct decision *d)
     if (anew) {
         status = read_document(i, d->session, d->now_ms);
     }
-    if (fb_is_ok(status) && !i->first->header->dry_run && i->next < import_event_count(i->import)) {
+    if (fb_is_ok(status) && !i->header->dry_run && i->next < import_event_count(i->import)) {
         status = fold_next(i, d);
     }
-    if (fb_is_ok(status) &&
-        (i->first->header->dry_run || i->next == import_event_count(i->import))) {
+    if (fb_is_ok(status) && (i->header->dry_run || i->next == import_event_count(i->import))) {
         if (!is_journal(import_format(i->import)) && d->event_count > 0) {
             (void)decide_expire(d); /* gives waiting agents what has come */
         }
@@ -197,8 +182,6 @@ static enum keeper_verdict decide(struct keeper_call *keeper, struct decision *d
     i->failure = decide_part(i, d);
     return KEEPER_ANSWER;
 }
-
-static void start_deciding(struct importing *i);
 
 /* Into a session that is not there, and is not made. */
 static struct fb_status decide_on_nothing(struct importing *i)
@@ -223,34 +206,32 @@ static void on_decided(struct keeper_call *keeper, const struct keeper_end *keep
     struct fb_status status = keeper_end->status;
 
     i->deciding = false;
-    if (status.code == FB_NOT_FOUND && i->first->header->dry_run) {
+    if (status.code == FB_NOT_FOUND && i->header->dry_run) {
         status = decide_on_nothing(i);
     }
     if (!fb_is_ok(status)) {
         keeper_say(i->call, keeper_end);
-        end(i, status);
+        importing_end(i, status);
     } else if (!fb_is_ok(i->failure)) {
-        end(i, i->failure);
+        importing_end(i, i->failure);
     } else if (i->answer.data == NULL) {
-        start_deciding(i);
+        importing_begin(i);
     } else {
         fb_call_send_bytes(i->call, (const uint8_t *)i->answer.data, i->answer.size);
-        end(i, fb_ok);
+        importing_end(i, fb_ok);
     }
 }
 
 static const struct keeper_call_events keeper_events = {.decide = decide, .on_end = on_decided};
 
-static void start_deciding(struct importing *i)
+void importing_begin(struct importing *i)
 {
-    const Flowbalancer__V1__ImportRequest *first = i->first;
-
     i->deciding = true;
     i->keeper = (struct keeper_call){
-        .scope = fb_text_of(first->context->scope),
-        .session = fb_text_of(first->context->session),
-        .name = fb_text_of(first->header->name),
-        .create = !first->header->dry_run,
+        .scope = fb_text_of(i->context->scope),
+        .session = fb_text_of(i->context->session),
+        .name = fb_text_of(i->header->name),
+        .create = !i->header->dry_run,
         .take_over = flow_takes_over(i->call),
         .deadline_ms = fb_call_deadline_ms(i->call),
         .arena = fb_call_arena(i->call),
@@ -286,11 +267,13 @@ static struct fb_status take_first(struct importing *i, const uint8_t *data, siz
                           MESSAGE_ROOM_BYTES, fb_call_arena(i->call), &message);
 
     if (fb_is_ok(status)) {
-        i->first = (const Flowbalancer__V1__ImportRequest *)message;
-        status = check_first(i->first);
-    }
-    if (fb_is_ok(status)) {
-        fb_buffer_append(&i->document, i->first->data.data, i->first->data.len);
+        const Flowbalancer__V1__ImportRequest *first =
+            (const Flowbalancer__V1__ImportRequest *)message;
+
+        status = check_first(first);
+        i->context = first->context;
+        i->header = first->header;
+        fb_buffer_append(&i->document, first->data.data, first->data.len);
     }
     return status;
 }
@@ -320,7 +303,7 @@ static void on_message(struct fb_call *call, void *arg, const uint8_t *data, siz
 {
     struct importing *i = arg;
     struct fb_status status =
-        i->first == NULL ? take_first(i, data, size) : take_more(i, data, size);
+        i->header == NULL ? take_first(i, data, size) : take_more(i, data, size);
 
     (void)call;
     if (fb_is_ok(status) && i->document.failed) {
@@ -328,7 +311,7 @@ static void on_message(struct fb_call *call, void *arg, const uint8_t *data, siz
             fb_fail(FB_RESOURCE_EXHAUSTED, "the document is larger than 64 MiB: take it in parts");
     }
     if (!fb_is_ok(status)) {
-        end(i, status);
+        importing_end(i, status);
     }
 }
 
@@ -337,11 +320,20 @@ static void on_half_close(struct fb_call *call, void *arg)
     struct importing *i = arg;
 
     (void)call;
-    if (i->first == NULL) {
-        end(i, fb_fail(FB_INVALID_ARGUMENT, "no message came: the first has context and header"));
+    if (i->header == NULL) {
+        importing_end(
+            i, fb_fail(FB_INVALID_ARGUMENT, "no message came: the first has context and header"));
         return;
     }
-    start_deciding(i);
+    importing_begin(i);
+}
+
+void importing_cancel(struct importing *i)
+{
+    if (i->deciding) {
+        i->deciding = false;
+        keeper_cancel(i->service->keeper, &i->keeper);
+    }
 }
 
 static void on_cancel(struct fb_call *call, void *arg)
@@ -349,10 +341,8 @@ static void on_cancel(struct fb_call *call, void *arg)
     struct importing *i = arg;
 
     (void)call;
-    if (i->deciding) {
-        keeper_cancel(i->service->keeper, &i->keeper);
-    }
-    end(i, fb_fail(FB_CANCELLED, "the caller cancelled"));
+    importing_cancel(i);
+    importing_end(i, fb_fail(FB_CANCELLED, "the caller cancelled"));
 }
 
 static const struct fb_call_events call_events = {
@@ -379,6 +369,7 @@ void serve_import(struct fb_call *call, const ProtobufCMessage *message)
         .service = service,
         .call = call,
         .document = {.limit_bytes = IMPORT_BYTES_MOST},
+        .pack = pack_import,
         .failure = fb_ok,
     };
     fb_arena_init(&i->message, 0);

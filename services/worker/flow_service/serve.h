@@ -52,6 +52,9 @@ fb_handler_fn serve_snapshot;
 /* import.c */
 fb_handler_fn serve_import;
 
+/* merge.c */
+fb_handler_fn serve_merge_sessions;
+
 /* watch.c */
 fb_handler_fn serve_watch;
 

@@ -763,6 +763,49 @@ class Documents(Case):
         self.assertEqual([task["title"] for task in state["state"]["tasks"]], ["a", "b", "c"])
 
 
+class Merging(Case):
+    def branched(self):
+        """A session and a copy of it that have gone different ways."""
+        ada = self.opened()
+        ada.plan(item("a"), item("b", "a"))
+        bob = self.agent("bob", session=ada.context.session[:80] + "-branch")
+        bob.bring(ada.export())
+        bob.open()
+        ada.finish("a", summary="done by ada")
+        ada.plan(item("only ada's"))
+        bob.edit("b", set=event_pb.FlowTaskEdited(fields=1, title="B of bob"))
+        bob.plan(item("only bob's"))
+        return ada, bob
+
+    def test_what_happened_in_both_is_in_a_third(self):
+        ada, bob = self.branched()
+        name = ada.context.session[:80] + "-both"
+        answer = ada.merge(bob.context.session, as_session=name)
+        self.assertGreater(answer.events, 0)
+        self.assertEqual((answer.line.session, answer.line.tasks, answer.line.completed), (name, 4, 1))
+        both = self.agent(session=name)
+        self.assertEqual({one.task.title for one in both.find()[0]},
+                         {"a", "B of bob", "only ada's", "only bob's"})
+        other = bob.merge(ada.context.session, as_session=name + "-too").line
+        self.assertEqual((other.tasks, other.completed), (4, 1))
+        again = self.agent("ada", session=name).merge(bob.context.session)
+        self.assertEqual(again.events, 0)
+
+    def test_a_third_is_needed_and_has_to_be_new(self):
+        ada, bob = self.branched()
+        self.refused(grpc.StatusCode.FAILED_PRECONDITION, None,
+                     lambda: ada.merge(bob.context.session))
+        self.invalid("as_session", lambda: ada.merge(bob.context.session,
+                                                     as_session=bob.context.session))
+        self.invalid("from_session", lambda: ada.merge(""))
+        self.refused(grpc.StatusCode.NOT_FOUND, "no_such",
+                     lambda: ada.merge("never-was", as_session="new"))
+        taken = self.agent(session="taken-by-another")
+        taken.open()
+        self.refused(grpc.StatusCode.FAILED_PRECONDITION, None,
+                     lambda: ada.merge(bob.context.session, as_session="taken-by-another"))
+
+
 class Cold(Case):
     def aged(self, days):
         """A session of which all has happened so many days ago."""
