@@ -52,6 +52,7 @@ class FlowLog:
         self.unix_ms = 0
         self.seq = 0
         self.claims = []     # (seq, task, fence, actor)
+        self.expiries = 0
         self.finishes = []   # (seq, task, fence, actor, outcome)
         self.texts = {}      # each text that an agent said, and how often
         self.kinds = {}
@@ -175,6 +176,7 @@ class FlowLog:
             silent = event.unix_ms - self.heard.get(task.holder, 0)
             if silent < task.lasts_ms:
                 self.fault(f"the lease on task {task.number} expires after {silent} ms of {task.lasts_ms}")
+        self.expiries += requeued.cause == EXPIRED
         if requeued.cause == HANDED_BACK:
             self._own(event, task)
         if requeued.cause == REOPENED:
