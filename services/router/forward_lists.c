@@ -23,7 +23,12 @@ void forward_stop_waiting(struct forward *forward)
     router->waiting_count--;
 }
 
-static void waited_too_long(struct fb_timer *timer)
+/* A worker that sent a call back says nothing when it could take it again. */
+enum { LOOK_AGAIN_MS = 250 };
+
+static void arm(struct router *router, int64_t now_ms);
+
+static void look_again(struct fb_timer *timer)
 {
     struct router *router =
         (struct router *)((char *)timer - offsetof(struct router, waiting_timer));
@@ -38,9 +43,19 @@ static void waited_too_long(struct fb_timer *timer)
             "no worker took the call in time: see `flowctl status` for which are joined and busy",
             1000);
     }
+    forward_waiting_soon(router);
+    arm(router, now_ms);
+}
+
+static void arm(struct router *router, int64_t now_ms)
+{
+    int64_t due_ms;
+
     if (router->waiting != NULL) {
-        fb_timer_set(router->loop, &router->waiting_timer, router->waiting->waits_until_ms,
-                     waited_too_long);
+        due_ms = now_ms + LOOK_AGAIN_MS;
+        due_ms =
+            router->waiting->waits_until_ms < due_ms ? router->waiting->waits_until_ms : due_ms;
+        fb_timer_set(router->loop, &router->waiting_timer, due_ms, look_again);
     }
 }
 
@@ -64,8 +79,7 @@ void forward_start_waiting(struct forward *forward)
     /* All wait equally long, so the list is in order of its ends. */
     forward->waits_until_ms = fb_loop_now_ms(router->loop) + router->config->wait_for_worker_ms;
     if (router->waiting == forward) {
-        fb_timer_set(router->loop, &router->waiting_timer, forward->waits_until_ms,
-                     waited_too_long);
+        arm(router, fb_loop_now_ms(router->loop));
     }
 }
 

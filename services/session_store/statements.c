@@ -63,7 +63,8 @@ const char *const statements[STATEMENT_COUNT] = {
                      " ORDER BY name, id LIMIT $5",
     [SESSION_LIST_UPDATED] = "SELECT " SESSION_COLUMNS " FROM session"
                              " WHERE scope = $1 AND (-updated_unix_ms, id) > ($2, $3)"
-                             " AND updated_unix_ms >= $4 AND substr(name, 1, length($5)) = $5"
+                             " AND updated_unix_ms >= $4 AND (substr(name, 1, length($5)) = $5"
+                             " OR substr(id, 1, length($5)) = $5)"
                              " ORDER BY -updated_unix_ms, id LIMIT $6",
     [SESSION_BEHIND] = "SELECT id FROM session WHERE scope = $1 AND ($2 = '' OR id = $2)"
                        " AND substr(name, 1, length($3)) = $3"

@@ -300,7 +300,8 @@ int run_list_sessions(struct database *database, struct engine_op *op)
             code = SQLITE_NOMEM;
             break;
         }
-        if (strncmp(row.session.name, list->name_prefix, prefix_size) != 0) {
+        if (list->order != ENGINE_BY_UPDATED &&
+            strncmp(row.session.name, list->name_prefix, prefix_size) != 0) {
             code = SQLITE_DONE; /* by name, so no further one begins so */
             break;
         }

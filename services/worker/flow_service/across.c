@@ -183,7 +183,10 @@ void serve_list_sessions(struct fb_call *call, const ProtobufCMessage *message)
                                    request->page_size > PAGE_MOST
                                        ? fb_fail(FB_INVALID_ARGUMENT, "page_size is at most 1,000")
                                        : fb_ok);
-    struct fb_call_plan plan = {.path = "/flowbalancer.v1.SessionStoreService/ListSessions"};
+    struct fb_call_plan plan = {
+        .path = "/flowbalancer.v1.SessionStoreService/ListSessions",
+        .wait_for_ready = true,
+    };
 
     if (across == NULL) {
         return;
@@ -370,6 +373,7 @@ static void ask_store(struct across *across, const Flowbalancer__V1__FindRequest
     const struct fb_call_plan plan = {
         .path = "/flowbalancer.v1.SessionStoreService/SearchTasks",
         .deadline_ms = deadline_of(across),
+        .wait_for_ready = true,
     };
     uint32_t states[TASK_STATES];
 

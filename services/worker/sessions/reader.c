@@ -173,6 +173,7 @@ static void begin(struct reader *reader)
 {
     const struct fb_call_plan plan = {
         .path = "/flowbalancer.v1.SessionStoreService/WatchSession",
+        .wait_for_ready = true,
     };
     Flowbalancer__V1__WatchSessionRequest request = FLOWBALANCER__V1__WATCH_SESSION_REQUEST__INIT;
 
