@@ -102,7 +102,8 @@ static struct fb_status take_part(struct exporting *e, struct fb_text payload)
     if (!fb_is_ok(status)) {
         return status;
     }
-    if (event.kind == EVENT_DOCUMENT && event.document.sha256.size == KEPT_DIGEST_BYTES &&
+    if (event.kind == EVENT_DOCUMENT && !event.document.taken &&
+        event.document.sha256.size == KEPT_DIGEST_BYTES &&
         memcmp(event.document.sha256.data, e->sha256, KEPT_DIGEST_BYTES) == 0) {
         if (event.document.part == 0 && !event.document.taken) {
             fb_buffer_clear(&e->document, 0); /* what began before was never finished */

@@ -166,9 +166,9 @@ static void fail_no_such(struct keeper_held *held)
         queue_remove(call);
         queue_push(call->create ? &held->arriving : &failing, call);
     }
-    calls_fail_all(&failing,
-                   fb_fail(FB_NOT_FOUND, "context.session: there is no such session; open it"),
-                   "no_such", "", 0);
+    for (uint32_t left = failing.count; left > 0 && failing.first != NULL; left--) {
+        call_end_no_such(failing.first);
+    }
 }
 
 static bool wants(const struct keeper_queue *queue, bool take_over)

@@ -104,6 +104,16 @@ void calls_fail_all(struct keeper_queue *of, struct fb_status status, const char
     }
 }
 
+void call_end_no_such(struct keeper_call *call)
+{
+    call_end(call,
+             fb_arena_fail(call->arena, FB_NOT_FOUND,
+                           "context.session: there is no session \"%.*s\"; open it, or list those "
+                           "there are",
+                           (int)call->session.size, call->session.data),
+             "no_such", "", 0);
+}
+
 /* It is decided once more, for another reason. */
 static void again(struct keeper_call *call, enum keeper_cause cause)
 {
@@ -263,8 +273,7 @@ static void decide(struct keeper_held *held, struct keeper_call *call)
     };
 
     if (held->session->events == 0 && !call->create) {
-        call_end(call, fb_fail(FB_NOT_FOUND, "context.session: there is no such session; open it"),
-                 "no_such", "", 0);
+        call_end_no_such(call);
         return;
     }
     decision.waiters = waiters_of(held, call->arena, &decision.waiter_count);

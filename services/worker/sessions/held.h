@@ -214,6 +214,7 @@ void queue_remove(struct keeper_call *call);
 /* Ends the call, which may begin others or cancel any. */
 void call_end(struct keeper_call *call, struct fb_status status, const char *reason,
               const char *holder, int64_t retry_ms);
+void call_end_no_such(struct keeper_call *call);
 
 /* Takes it out without a word. */
 void call_drop(struct keeper_call *call);

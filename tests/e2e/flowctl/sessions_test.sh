@@ -54,7 +54,7 @@ node -e '
 expect_code 0 flowctl sessions ls
 expect_in older-file "$HOME/out"
 expect_in "17 %" "$HOME/out"
-expect_code 0 flowctl sessions ls older --json
+expect_code 0 flowctl sessions ls older- --json
 expect_json "$HOME/out" '.sessions[0].session' older-file
 expect_code 0 flowctl sessions show older-file
 expect_in "progress 17 %" "$HOME/out"
@@ -102,8 +102,6 @@ expect_code 1 flowctl sessions show half
 expect_code 0 flowctl sessions watch older-file --no-follow --json
 expect_in '"seq":1,' "$HOME/out"
 expect_code 64 flowctl sessions undo older-file
-expect_code 0 flowctl sessions merge copy older-file --json
-expect_json "$HOME/out" .conflicts 0
 echo '{"tasks":[{"id":1,"title":"of another system","status":"pending","dependencies":[]}]}' |
     flowctl sessions import - --session foreign >"$HOME/out"
 expect_in "task_master" "$HOME/out"
