@@ -247,6 +247,15 @@ static void on_drained(struct fb_timer *timer)
         fb_log(FB_WARN, "sessions are left to their leases, as there was no time to release them",
                fb_kv_uint("sessions", k->count));
     }
+    for (struct keeper_held *held = k->newest; held != NULL; held = held->older) {
+        calls_fail_all(&held->arriving, fb_fail(FB_UNAVAILABLE, "the worker has ended"), "not-run",
+                       "", MOVING_RETRY_MS);
+        calls_fail_all(&held->deciding,
+                       fb_fail(FB_UNAVAILABLE,
+                               "the worker has ended, and the store has not said whether this was "
+                               "kept; repeat it with the same request id"),
+                       "", "", MOVING_RETRY_MS);
+    }
     k->drained = NULL;
     if (drained != NULL) {
         drained(k->drained_arg);

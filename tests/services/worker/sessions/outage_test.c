@@ -114,6 +114,36 @@ static void nobody_sees_what_is_not_on_disk(void **state)
     ask_finish(&seen);
 }
 
+static void set_true(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void a_drain_while_the_store_is_away_ends_in_time_and_says_what_is_not_known(void **state)
+{
+    struct world *world = *state;
+    struct keeper *keeper = world_keeper(world, 0, &usual);
+    struct ask plan = {.kind = ASK_PLAN, .session = "s", .count = 1};
+    struct ask late = {.kind = ASK_PLAN, .session = "s", .count = 1};
+    bool drained = false;
+
+    must(world, keeper, (struct ask){.kind = ASK_OPEN, .session = "s"});
+    world_kill_store(world);
+    ask_begin(keeper, &plan);
+    while (plan.decided == 0) {
+        fb_loop_turn(world->loop, 100);
+    }
+    keeper_drain(keeper, fb_clock_ms() + 100, set_true, &drained);
+    ask_begin(keeper, &late);
+    world_until(world, &drained);
+    assert_int_equal(plan.end.status.code, FB_UNAVAILABLE);
+    assert_string_equal(plan.end.reason, "");
+    assert_int_equal(late.end.status.code, FB_UNAVAILABLE);
+    assert_string_equal(late.end.reason, "not-run");
+    ask_finish(&plan);
+    ask_finish(&late);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +152,7 @@ int main(int argc, char **argv)
         WORLD_TEST(calls_to_a_session_that_cannot_be_brought_end_by_their_deadlines),
         WORLD_TEST(what_may_have_been_kept_is_not_called_undone),
         WORLD_TEST(nobody_sees_what_is_not_on_disk),
+        WORLD_TEST(a_drain_while_the_store_is_away_ends_in_time_and_says_what_is_not_known),
     };
 
     if (argc < 2) {
