@@ -252,7 +252,6 @@ static struct fb_status check_kind(const struct event *event)
     case EVENT_EXPANDED:
     case EVENT_MERGED:
     case EVENT_CONFLICT:
-    case EVENT_RESTARTED:
         return event_check_exchange(event);
     case EVENT_RESTED:
     case EVENT_UNKNOWN:

@@ -71,7 +71,6 @@ enum event_kind {
     EVENT_EXPANDED,
     EVENT_MERGED,
     EVENT_CONFLICT,
-    EVENT_RESTARTED,
 };
 
 struct event_texts {
@@ -346,10 +345,6 @@ struct event {
             struct fb_text other;
             struct fb_text other_origin;
         } conflict;
-        struct {
-            uint64_t fence;
-            uint64_t events;
-        } restarted;
     };
 };
 

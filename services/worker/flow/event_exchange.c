@@ -159,10 +159,6 @@ struct fb_status event_check_exchange(const struct event *event)
         return check_merged(event);
     case EVENT_CONFLICT:
         return check_conflict(event);
-    case EVENT_RESTARTED:
-        return event->actor.size == 0 && event->request_id.size == 0
-                   ? fb_ok
-                   : refuse("actor: nobody restarts a log");
     default:
         return refuse("kind: there is no such kind");
     }
@@ -328,13 +324,6 @@ void event_fill_exchange(struct event_room *room, const struct event *event,
         message->conflict = made;
         break;
     }
-    case EVENT_RESTARTED: {
-        MAKE(room, Flowbalancer__V1__FlowLogRestarted, FLOWBALANCER__V1__FLOW_LOG_RESTARTED__INIT);
-        made->fence = event->restarted.fence;
-        made->events = event->restarted.events;
-        message->restarted = made;
-        break;
-    }
     default:
         break;
     }
@@ -458,10 +447,6 @@ void event_read_exchange(struct event_room *room, const Flowbalancer__V1__FlowEv
         event->conflict.field = fb_text_of(message->conflict->field);
         event->conflict.other = fb_text_of(message->conflict->other);
         event->conflict.other_origin = fb_text_of(message->conflict->other_origin);
-        break;
-    case EVENT_RESTARTED:
-        event->restarted.fence = message->restarted->fence;
-        event->restarted.events = message->restarted->events;
         break;
     default:
         break;

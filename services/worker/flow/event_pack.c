@@ -238,7 +238,6 @@ static void fill_kind(struct event_room *room, const struct event *event,
     case EVENT_EXPANDED:
     case EVENT_MERGED:
     case EVENT_CONFLICT:
-    case EVENT_RESTARTED:
         event_fill_exchange(room, event, message);
         break;
     case EVENT_UNKNOWN:

@@ -167,7 +167,6 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
     case EVENT_EXPANDED:
     case EVENT_MERGED:
     case EVENT_CONFLICT:
-    case EVENT_RESTARTED:
         event_read_exchange(room, message, event);
         break;
     case EVENT_UNKNOWN:

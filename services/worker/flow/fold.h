@@ -63,7 +63,6 @@ struct fb_status fold_compacted(struct session *session, const struct event *eve
 struct fb_status fold_expanded(struct session *session, const struct event *event);
 struct fb_status fold_merged(struct session *session, const struct event *event);
 struct fb_status fold_conflict(struct session *session, const struct event *event);
-struct fb_status fold_restarted(struct session *session, const struct event *event);
 
 /* -- fold_links.c: how they hang together -- */
 

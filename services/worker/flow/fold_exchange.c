@@ -220,29 +220,3 @@ struct fb_status fold_conflict(struct session *session, const struct event *even
                ? fb_ok
                : fold_exhausted();
 }
-
-struct fb_status fold_restarted(struct session *session, const struct event *event)
-{
-    const uint64_t events = session->events;
-    const uint64_t unknown_events = session->unknown_events;
-    const uint64_t command = session->command;
-    struct session *fresh;
-    struct session was;
-
-    if (event->restarted.fence < session->fence) {
-        return fold_refuse("fences go on from less than the last");
-    }
-    fresh = session_create();
-    if (fresh == NULL) {
-        return fold_exhausted();
-    }
-    was = *session;
-    *session = *fresh;
-    *fresh = was;
-    session_destroy(fresh);
-    session->events = events;
-    session->unknown_events = unknown_events;
-    session->command = command;
-    session->fence = event->restarted.fence;
-    return fb_ok;
-}

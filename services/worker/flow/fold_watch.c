@@ -183,9 +183,6 @@ void fold_watch(struct session *session, const struct event *event,
     const uint32_t agent = actor_of(session, event);
     const int64_t lull_ms = session->events == 0 ? 0 : event->unix_ms - before->last_ms;
 
-    if (event->kind == EVENT_RESTARTED) {
-        return; /* what was watched is gone */
-    }
     rhythm_advance(rhythm, lull_ms, before->ready);
     runaway_event(&session->watch.runaway, agent);
     if (agent != NAMES_NONE && event->kind != EVENT_UNKNOWN) {
@@ -233,7 +230,6 @@ void fold_watch(struct session *session, const struct event *event,
     case EVENT_EXPANDED:
     case EVENT_MERGED:
     case EVENT_CONFLICT:
-    case EVENT_RESTARTED:
     case EVENT_UNKNOWN:
         break;
     }

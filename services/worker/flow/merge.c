@@ -176,35 +176,10 @@ static bool take_second(const struct merge_log *first, const struct merge_log *s
     return true;
 }
 
-/* Makes the union's log anew, though one of the two has all of it. */
-static struct fb_status remake(const struct merge_log *first, const struct merge_log *second,
-                               uint64_t fence, struct fb_arena *arena, struct merge_result *result)
+struct fb_status merge_logs(const struct merge_log *first, const struct merge_log *second,
+                            struct fb_arena *arena, struct merge_result *result)
 {
-    struct merge_reading reading = {.arena = arena, .fence = fence};
-    const uint64_t new_events = result->new_events;
-    struct fb_status status = merge_read(&reading, first);
-
-    *result = (struct merge_result){.new_events = new_events};
-    if (fb_is_ok(status)) {
-        status = merge_read(&reading, second);
-    }
-    if (fb_is_ok(status)) {
-        status = order(&reading, arena);
-    }
-    if (fb_is_ok(status)) {
-        status = merge_apply(&reading, arena, result);
-    }
-    free(reading.elements);
-    names_finish(&reading.origins);
-    return status;
-}
-
-/* As merge_logs, of logs that are live from their first event on. */
-static struct fb_status merge_live_logs(const struct merge_log *first,
-                                        const struct merge_log *second, uint64_t fence,
-                                        struct fb_arena *arena, struct merge_result *result)
-{
-    struct merge_reading reading = {.arena = arena, .fence = fence};
+    struct merge_reading reading = {.arena = arena};
     struct fb_status status;
     size_t first_count;
     size_t second_count;
@@ -236,72 +211,5 @@ static struct fb_status merge_live_logs(const struct merge_log *first,
     }
     free(reading.elements);
     names_finish(&reading.origins);
-    return status;
-}
-
-struct fb_status merge_logs(const struct merge_log *first, const struct merge_log *second,
-                            struct fb_arena *arena, struct merge_result *result)
-{
-    const struct merge_log live[2] = {merge_live(first), merge_live(second)};
-    const struct fb_status status = merge_live_logs(&live[0], &live[1], 0, arena, result);
-
-    if (result->same != NULL) {
-        result->same = result->same == &live[0] ? first : second;
-    }
-    return status;
-}
-
-/* The event behind which the merged log follows. */
-static struct fb_status restart(uint64_t fence, const struct merge_result *merged,
-                                struct fb_arena *arena, struct fb_text *bytes)
-{
-    struct event event = {.kind = EVENT_RESTARTED,
-                          .restarted = {.fence = fence, .events = merged->count}};
-    struct fb_arena scratch;
-    struct event next;
-    struct fb_status status = fb_ok;
-
-    /* Its time is that of the first event behind it, for a session begins without a lull. */
-    fb_arena_init(&scratch, 0);
-    if (merged->count != 0) {
-        status = event_unpack(merged->events[0], &scratch, &next);
-        event.unix_ms = fb_is_ok(status) ? next.unix_ms : 0;
-    }
-    if (fb_is_ok(status)) {
-        status = event_pack(&event, arena, bytes);
-    }
-    fb_arena_finish(&scratch);
-    return status;
-}
-
-struct fb_status merge_append(const struct merge_log *first, const struct merge_log *second,
-                              uint64_t fence, struct fb_arena *arena, struct merge_result *result)
-{
-    const struct merge_log live[2] = {merge_live(first), merge_live(second)};
-    const bool whole = live[0].events + live[0].count == first->events + first->count;
-    struct fb_text *events;
-    struct fb_status status = merge_live_logs(&live[0], &live[1], fence, arena, result);
-
-    if (!fb_is_ok(status)) {
-        return status;
-    }
-    if (result->same == &live[0] && whole) {
-        result->same = first;
-        result->events = NULL;
-        result->count = 0;
-        return fb_ok;
-    }
-    if (result->same != NULL) {
-        /* Its leases would come under fences that the session has granted already. */
-        status = remake(&live[0], &live[1], fence, arena, result);
-    }
-    events = fb_arena_zalloc(arena, result->count + 2, sizeof(*events));
-    if (!fb_is_ok(status) || events == NULL) {
-        return fb_is_ok(status) ? exhausted() : status;
-    }
-    memcpy(events + 1, result->events, result->count * sizeof(*events));
-    status = restart(fence, result, arena, &events[0]);
-    result->events = events;
-    result->count++;
     return status;
 }

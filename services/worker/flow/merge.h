@@ -26,9 +26,8 @@
  *   - A key that another task has, a second parent, a link that would close a cycle are left out, with a
  *     FlowConflict. Cold storage does not survive, since the log has all texts: compact again.
  *
- * As the order of events changes, a merged log is that of a session of its own, or is appended to one of
- * the two behind a FlowLogRestarted, where the session begins anew: merge_append. Only what stands behind the last
- * such event of a log is merged, as it has all that was before. Pure; one thread at a time.
+ * As the order of events changes, a merged log cannot be appended to either of the two: it is that of a
+ * session of its own, or takes the place of a log. Pure; one thread at a time.
  */
 
 #include <stdbool.h>
@@ -75,15 +74,5 @@ struct fb_status merge_name_origins(const struct merge_log *log, struct fb_arena
  */
 struct fb_status merge_logs(const struct merge_log *first, const struct merge_log *second,
                             struct fb_arena *arena, struct merge_result *result);
-
-/*
- * Merges the second log into the session that the first one is of, and whose last fence is given: the result is
- * the events to be appended to it. None where the second log has nothing new; `same` is the first then. They are
- * best appended at once: where they take several appends and only some were made, the session is to be merged
- * once more before it is used, and nothing is lost. Agents open the session anew, for nobody holds
- * anything. Fails as merge_logs.
- */
-struct fb_status merge_append(const struct merge_log *first, const struct merge_log *second,
-                              uint64_t fence, struct fb_arena *arena, struct merge_result *result);
 
 #endif

@@ -262,21 +262,27 @@ static struct fb_status apply_not(struct merging *m, struct event *event)
 
 /* --- one after the other --- */
 
-/* A kind that has no row happens if it may. */
-static struct fb_status (*const kinds[EVENT_RESTARTED + 1])(struct merging *, struct event *) = {
+typedef struct fb_status (*apply_fn)(struct merging *m, struct event *event);
+
+static const apply_fn kinds[EVENT_CONFLICT + 1] = {
     [EVENT_UNKNOWN] = apply_not, /* which tasks it names is not known */
-    [EVENT_OPENED] = apply_opened,     [EVENT_SEEN] = apply_as_it_is,
-    [EVENT_PLANNED] = apply_planned,   [EVENT_LINKED] = apply_linked,
-    [EVENT_CLAIMED] = merge_claimed,   [EVENT_NOTED] = merge_noted,
-    [EVENT_RESTED] = merge_left,       [EVENT_BLOCKED] = merge_left,
-    [EVENT_REQUEUED] = merge_requeued, [EVENT_FINISHED] = merge_finished,
-    [EVENT_EDITED] = merge_edited,     [EVENT_UNATTACHED] = apply_as_it_is,
-    [EVENT_VERIFIED] = apply_not,      [EVENT_MUTED] = apply_not, /* are of one place */
-    [EVENT_IMPORTED] = apply_imported, [EVENT_COMPACTED] = apply_not,
-    [EVENT_EXPANDED] = apply_not,      [EVENT_MERGED] = apply_not,
-    [EVENT_CONFLICT] = apply_not, /* they are found anew */
-    [EVENT_RESTARTED] = apply_not,
+    [EVENT_OPENED] = apply_opened,      [EVENT_SEEN] = apply_as_it_is,
+    [EVENT_PLANNED] = apply_planned,    [EVENT_LINKED] = apply_linked,
+    [EVENT_CLAIMED] = merge_claimed,    [EVENT_NOTED] = merge_noted,
+    [EVENT_RESTED] = merge_left,        [EVENT_BLOCKED] = merge_left,
+    [EVENT_REQUEUED] = merge_requeued,  [EVENT_FINISHED] = merge_finished,
+    [EVENT_EDITED] = merge_edited,      [EVENT_UNATTACHED] = apply_as_it_is,
+    [EVENT_VERIFIED] = apply_not,       [EVENT_MUTED] = apply_not, /* are of one place */
+    [EVENT_DOCUMENT] = apply_if_it_may, [EVENT_IMPORTED] = apply_imported,
+    [EVENT_COMPACTED] = apply_not,      [EVENT_EXPANDED] = apply_not,
+    [EVENT_MERGED] = apply_not,         [EVENT_CONFLICT] = apply_not, /* they are found anew */
 };
+
+/* A kind that is added later, and has no row, happens if it may. */
+static apply_fn row_of(enum event_kind kind)
+{
+    return kind > EVENT_CONFLICT || kinds[kind] == NULL ? apply_if_it_may : kinds[kind];
+}
 
 static struct event_identity *identities_of(struct merging *m)
 {
@@ -349,8 +355,7 @@ static struct fb_status apply_recorded(struct merging *m, struct event *event, i
     status = merge_emit(m, &record);
     m->follows = 0;
     if (fb_is_ok(status)) {
-        status =
-            kinds[event->kind] == NULL ? apply_if_it_may(m, event) : kinds[event->kind](m, event);
+        status = row_of(event->kind)(m, event);
     }
     return fb_is_ok(status) ? repack(m, at, &record) : status;
 }
@@ -405,9 +410,6 @@ static bool begin(struct merging *m)
 
     m->scratch = session_create();
     m->known = calloc(origins * origins + 1, sizeof(*m->known));
-    if (m->scratch != NULL) {
-        m->scratch->fence = m->reading->fence;
-    }
     return m->scratch != NULL && m->known != NULL;
 }
 

@@ -87,34 +87,6 @@ bool merge_map(struct event *event, struct fb_arena *arena, merge_map_fn map, vo
 
 /* --- one log --- */
 
-struct merge_log merge_live(const struct merge_log *log)
-{
-    struct merge_log live = *log;
-    size_t from = 0;
-    size_t end = log->count;
-
-    for (size_t i = log->count; i > 0; i--) {
-        struct fb_arena arena;
-        struct event event;
-        bool restarts;
-
-        fb_arena_init(&arena, 0);
-        restarts = fb_is_ok(event_unpack(log->events[i - 1], &arena, &event)) &&
-                   event.kind == EVENT_RESTARTED;
-        fb_arena_finish(&arena);
-        if (restarts && event.restarted.events <= end - i) {
-            from = i - 1;
-            break;
-        }
-        if (restarts) {
-            end = i - 1; /* the merge was cut off */
-        }
-    }
-    live.events += from;
-    live.count = end - from;
-    return live;
-}
-
 /* What has been read of a log so far. */
 struct log_so_far {
     struct merge_reading *reading;
@@ -466,8 +438,6 @@ static struct fb_status read_event(struct log_so_far *log, const struct merge_lo
     status = event_unpack(from->events[*at], &arena, &event);
     if (!fb_is_ok(status)) {
         status = no_log(log, *at, status.why);
-    } else if (event.kind == EVENT_RESTARTED) {
-        status = *at == 0 ? fb_ok : no_log(log, *at, "it begins anew and was cut off");
     } else if (event.kind != EVENT_MERGED) {
         status = read_own(log, *at, &event);
     } else if (event.merged.follows >= from->count - *at) {
@@ -537,17 +507,12 @@ struct fb_status merge_name_origins(const struct merge_log *log, struct fb_arena
 
         fb_arena_init(&scratch, 0);
         status = event_unpack(log->events[i], &scratch, &event);
-        if (fb_is_ok(status) &&
-            (follows != 0 || event.kind == EVENT_MERGED || event.kind == EVENT_RESTARTED)) {
+        if (fb_is_ok(status) && (follows != 0 || event.kind == EVENT_MERGED)) {
             events[i].size = log->events[i].size;
             events[i].data = fb_arena_copy(arena, log->events[i].data, log->events[i].size);
             status = events[i].data == NULL ? exhausted() : fb_ok;
+            follows = follows != 0 ? follows - 1 : event.merged.follows;
             element += event.kind == EVENT_MERGED && event.merged.event.size != 0;
-            if (follows != 0) {
-                follows--;
-            } else if (event.kind == EVENT_MERGED) {
-                follows = event.merged.follows;
-            }
         } else if (fb_is_ok(status)) {
             status = say_origin(&reading, element++, &event, arena, &events[i]);
         }

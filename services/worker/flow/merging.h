@@ -42,13 +42,9 @@ struct merge_reading {
     struct merge_element *elements;
     size_t count;
     size_t room;
-    uint64_t fence; /* from which fences of the merged log go on */
 };
 
 /* -- merge_read.c -- */
-
-/* The log from the event on with which it began anew last, if ever; what was cut off is left out. */
-struct merge_log merge_live(const struct merge_log *log);
 
 /* Appends the elements of a log. */
 struct fb_status merge_read(struct merge_reading *reading, const struct merge_log *log);

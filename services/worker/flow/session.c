@@ -209,7 +209,7 @@ typedef struct fb_status (*fold_fn)(struct session *session, const struct event 
 static const struct {
     fold_fn fold;
     bool about_task; /* `task` must be there */
-} kinds[EVENT_RESTARTED + 1] = {
+} kinds[EVENT_CONFLICT + 1] = {
     [EVENT_OPENED] = {fold_opened, false},       [EVENT_SEEN] = {fold_seen, false},
     [EVENT_PLANNED] = {fold_planned, false},     [EVENT_LINKED] = {fold_linked, false},
     [EVENT_CLAIMED] = {fold_claimed, true},      [EVENT_NOTED] = {fold_noted, true},
@@ -220,7 +220,6 @@ static const struct {
     [EVENT_DOCUMENT] = {fold_document, false},   [EVENT_IMPORTED] = {fold_imported, false},
     [EVENT_COMPACTED] = {fold_compacted, false}, [EVENT_EXPANDED] = {fold_expanded, false},
     [EVENT_MERGED] = {fold_merged, false},       [EVENT_CONFLICT] = {fold_conflict, false},
-    [EVENT_RESTARTED] = {fold_restarted, false},
 };
 
 /* What holds for any kind. */
@@ -234,14 +233,13 @@ static struct fb_status check(const struct session *session, const struct event 
     if (session->broken) {
         return fold_exhausted();
     }
-    if (event->unix_ms < session->last_ms && event->kind != EVENT_RESTARTED) {
+    if (event->unix_ms < session->last_ms) {
         return fold_refuse("time runs backwards");
     }
     if (event->kind == EVENT_UNKNOWN) {
         return fb_ok;
     }
-    if (session->name == NULL && event->kind != EVENT_OPENED && event->kind != EVENT_MERGED &&
-        event->kind != EVENT_RESTARTED) {
+    if (session->name == NULL && event->kind != EVENT_OPENED && event->kind != EVENT_MERGED) {
         return fold_refuse("a session begins with being opened");
     }
     if (kinds[event->kind].about_task && session_task(session, event->task) == NULL) {

@@ -617,112 +617,6 @@ static void links_that_would_knot_both_together_and_taken_keys_are_conflicts(voi
     drop(m);
 }
 
-/* Merges into a session in place, by what is appended to its log. */
-static void append_merged(struct replica *into, const struct replica *from)
-{
-    const struct merge_log first = log_of(into);
-    const struct merge_log second = log_of(from);
-    struct merge_result result;
-
-    assert_true(fb_is_ok(merge_append(&first, &second, into->session->fence, &bytes, &result)));
-    for (size_t i = 0; i < result.count; i++) {
-        assert_true(into->count < EVENTS_MOST);
-        into->events[into->count++] = result.events[i];
-    }
-    fold_log(into->session, result.events, result.count);
-}
-
-/* The tasks are in the same state, whatever the numbers of fences and events. */
-static void expect_same_tasks(const struct session *a, const struct session *b)
-{
-    assert_int_equal(a->task_count, b->task_count);
-    assert_int_equal(graph_edge_count(a->graph), graph_edge_count(b->graph));
-    for (uint32_t i = 1; i <= a->task_count; i++) {
-        const struct task *x = session_task(a, i);
-        const struct task *y = session_task(b, i);
-
-        assert_int_equal(x->state, y->state);
-        assert_string_equal(x->title, y->title);
-        assert_int_equal(x->unmet, y->unmet);
-        assert_int_equal(x->unattached, y->unattached);
-        assert_int_equal(x->ended_ms, y->ended_ms);
-    }
-    assert_int_equal(a->kept.conflict_count, b->kept.conflict_count);
-}
-
-static void what_is_appended_makes_of_a_session_what_the_merged_log_is(void **state)
-{
-    (void)state;
-    for (unsigned short round = 0; round < 40; round++) {
-        unsigned short seed[3] = {round, 5, 23};
-        struct replica *a = replica_of("a");
-        struct replica *b;
-        struct replica *again;
-        struct replica *m;
-
-        open_session(a, "ann");
-        act_often(a, seed, 15);
-        b = fork_of(a, "b");
-        for (int step = 0; step < 3; step++) {
-            size_t count;
-
-            act(a, seed);
-            act_often(a, seed, 8);
-            act_often(b, seed, 8);
-            m = merged(a, b);
-            append_merged(a, b);
-            if (m->session->in_state[TASK_ACTIVE] == 0) {
-                expect_same_tasks(a->session, m->session);
-            }
-            drop(m);
-            /* A second time there is nothing new. */
-            count = a->count;
-            append_merged(a, b);
-            assert_int_equal(a->count, count);
-        }
-        act_often(a, seed, 8);
-        append_merged(b, a);
-        /* The whole log folds, restarts and all. */
-        again = replica_of("a");
-        fold_log(again->session, a->events, a->count);
-        assert_true(same(again, a));
-        drop(again);
-        drop(a);
-        drop(b);
-    }
-}
-
-static void a_merge_that_was_cut_off_is_made_good_by_merging_again(void **state)
-{
-    struct replica *a = with_tasks("a", 3);
-    struct replica *b = fork_of(a, "b");
-    struct replica *m;
-
-    (void)state;
-    edit_title(a, 1, "by a");
-    edit_title(b, 2, "by b");
-    m = merged(a, b);
-    for (size_t less = 1; less < m->count; less++) {
-        struct replica *c = replica_of("a");
-
-        memcpy(c->events, a->events, a->count * sizeof(c->events[0]));
-        c->count = a->count;
-        fold_log(c->session, c->events, c->count);
-        append_merged(c, b);
-        c->count -= less; /* the last appends never came */
-        session_destroy(c->session);
-        c->session = session_create();
-        assert_non_null(c->session);
-        fold_log(c->session, c->events, c->count);
-        append_merged(c, b);
-        expect_same_tasks(c->session, m->session);
-        drop(c);
-    }
-    drop(a);
-    drop(b);
-    drop(m);
-}
-
 static void logs_of_different_histories_under_one_origin_are_refused(void **state)
 {
     struct replica *a = with_tasks("a", 2);
@@ -761,10 +655,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             links_that_would_knot_both_together_and_taken_keys_are_conflicts, begin, end),
         cmocka_unit_test_setup_teardown(logs_of_different_histories_under_one_origin_are_refused,
-                                        begin, end),
-        cmocka_unit_test_setup_teardown(a_merge_that_was_cut_off_is_made_good_by_merging_again,
-                                        begin, end),
-        cmocka_unit_test_setup_teardown(what_is_appended_makes_of_a_session_what_the_merged_log_is,
                                         begin, end),
         cmocka_unit_test_setup_teardown(merging_is_commutative_associative_and_idempotent, begin,
                                         end),
