@@ -18,6 +18,9 @@ bool sending_go(struct sending *sending, bool all)
     if (sending->sent == out->size) {
         fb_buffer_clear(out, SENDING_PIECE_BYTES * 2);
         sending->sent = 0;
+    } else if (sending->sent >= out->size / 2) { /* so each byte is moved once on average */
+        fb_buffer_consume(out, sending->sent);
+        sending->sent = 0;
     }
     return !sending->behind;
 }

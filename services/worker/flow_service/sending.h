@@ -9,11 +9,10 @@
 #include <stdint.h>
 
 #include "runtime/base/text.h"
-#include "runtime/rpc/call.h"
 
 enum { SENDING_BYTES_MOST = 64 << 20, SENDING_PIECE_BYTES = 512 << 10 };
 
-/* Packs a piece as a message and sends it; as fb_call_send. */
+/* Sends a piece; false: the caller is behind, see sending_drained. */
 typedef bool sending_fn(void *arg, struct fb_text piece);
 
 /* All zero but for `out.limit_bytes`, `send` and `arg`. */
