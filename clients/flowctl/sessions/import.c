@@ -26,6 +26,7 @@ struct import_options {
     const char *name;
     bool into;
     bool dry_run;
+    bool drop_unknown_links;
 };
 
 static struct import_options import_options;
@@ -41,6 +42,8 @@ static const struct fb_option import_table[] = {
      .help = "add to a session that has tasks already"},
     {"dry_run", FB_OPTION_BOOL, offsetof(struct import_options, dry_run),
      .help = "only say what would come in"},
+    {"drop_unknown_links", FB_OPTION_BOOL, offsetof(struct import_options, drop_unknown_links),
+     .help = "leave out links to tasks that the document does not have, with a warning"},
     {.name = NULL},
 };
 
@@ -169,6 +172,7 @@ static int import(const struct run *run)
         header.name = (char *)(uintptr_t)(import_options.name == NULL ? "" : import_options.name);
         header.into_existing = import_options.into;
         header.dry_run = import_options.dry_run;
+        header.drop_unknown_links = import_options.drop_unknown_links;
         upload = fb_flow_import(call.client, &patiently);
         read = upload != NULL && send_file(upload, file, &call, &header);
         if (!read) {

@@ -173,7 +173,7 @@ static struct fb_status find_ends(struct outline *outline, const struct names *i
         if (link->on == NAMES_NONE && !lenient) {
             return fb_arena_fail(outline->arena, FB_INVALID_ARGUMENT,
                                  "%s: there is no task \"%.*s\" in the document; add it, take the "
-                                 "link away, or import with unknown links dropped",
+                                 "link away, or drop such links on import",
                                  place_of(outline, link), shown(link->id), link->id.data);
         }
         if (link->on == NAMES_NONE) {

@@ -47,6 +47,7 @@ static struct fb_status read_document(struct importing *i, struct session *sessi
         .actor = fb_text_of(header->by->actor),
         .request_id = fb_text_of(header->by->request_id),
         .unix_ms = now_ms < session->last_ms ? session->last_ms : now_ms,
+        .drop_unknown_links = header->drop_unknown_links,
     };
     struct fb_status status;
 
