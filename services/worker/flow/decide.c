@@ -5,7 +5,8 @@
 #include "services/worker/flow/deciding.h"
 
 enum {
-    RENEWED_MS = 60 * 1000, /* a refused call within it of another says nothing new */
+    RENEWED_MS = 60 * 1000, /* a call that says nothing else is an event so often */
+    RENEWALS = 4,           /* or so often in the time of a lease, where that is shorter */
     EVENTS_MOST = 4000,     /* of one command; the store takes 4,096 at once */
 };
 
@@ -178,14 +179,15 @@ bool deciding_knows(struct decision *d, uint32_t task)
     return session_task(d->session, task) != NULL || refusal_no_such(d, task);
 }
 
-/* A refused call, too, renews the leases of its agent. */
+/* Any call renews the leases of its agent, be it refused, or without events of its own. */
 static void renew(struct decision *d, struct fb_text name)
 {
     const struct session *s = d->session;
     const uint32_t agent = session_agent_of(s, name);
+    const bool brisk = s->lease_ms != 0 && s->lease_ms / RENEWALS < RENEWED_MS;
 
     if (agent != NAMES_NONE && s->agents[agent].held != 0 &&
-        d->now_ms - s->agents[agent].heard_ms >= RENEWED_MS) {
+        d->now_ms - s->agents[agent].heard_ms >= (brisk ? s->lease_ms / RENEWALS : RENEWED_MS)) {
         (void)deciding_emit_for(d, (struct fb_text){.size = 0},
                                 (struct event){.kind = EVENT_SEEN, .actor = name});
     }
@@ -196,9 +198,8 @@ bool deciding_end(struct decision *d, struct fb_text agent, uint32_t task, bool 
     const struct refusal refusal = d->refusal;
     const struct task *about = session_task(d->session, task);
 
-    if (!done) {
-        renew(d, agent);
-    } else if (about != NULL) {
+    renew(d, agent);
+    if (done && about != NULL) {
         d->rev = about->rev;
     }
     (void)(deciding_end_chains(d) && deciding_dispatch(d));
@@ -247,6 +248,13 @@ bool decide_expire(struct decision *d)
 
     return deciding_begin(d, nobody, EVENT_COMMAND_NONE) &&
            deciding_end(d, nobody, 0, deciding_expire(d));
+}
+
+void decide_hear(struct decision *d, struct fb_text agent)
+{
+    if (deciding_begin(d, (struct fb_text){.size = 0}, EVENT_COMMAND_NONE)) {
+        renew(d, agent);
+    }
 }
 
 bool deciding_holds(const struct session *s, struct fb_text agent, const struct task *task,

@@ -252,6 +252,9 @@ bool decide_verify(struct decision *decision, struct fb_text agent, uint32_t tas
 /* Texts have gone to cold storage, or have come back: one of compact.h's events. */
 bool decide_move(struct decision *decision, struct fb_text agent, const struct event *event);
 
+/* The agent has made a call that is no command, or is not to be made: its leases are renewed. */
+void decide_hear(struct decision *decision, struct fb_text agent);
+
 /* Gives back what leases held that have expired, and gives waiting agents work. */
 bool decide_expire(struct decision *decision);
 

@@ -36,8 +36,8 @@ bool deciding_is_valid(struct decision *d, struct event event);
 bool deciding_begin(struct decision *d, struct fb_text agent, enum event_command command);
 
 /*
- * Ends a command about `task` (0: about several, or none): a refused one, too, renews the leases of its
- * agent; chains that are done complete, waiting agents get what is ready. Returns `done`.
+ * Ends a command about `task` (0: about several, or none): whatever became of it renews the leases of
+ * its agent; chains that are done complete, waiting agents get what is ready. Returns `done`.
  */
 bool deciding_end(struct decision *d, struct fb_text agent, uint32_t task, bool done);
 

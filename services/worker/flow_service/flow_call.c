@@ -137,12 +137,12 @@ static bool runs_away(struct flow_call *f, const struct decision *d)
     if (f->arguments == 0 || f->keeper.cause != KEEPER_FIRST ||
         session_recent(d->session, f->actor, d->request_id) != NULL ||
         session_called(d->session, f->actor, fb_text_of(fb_call_method(f->call)->name),
-                       f->arguments, false, d->now_ms, &times) != RUNAWAY_REFUSED) {
+                       f->arguments, f->method->asks, d->now_ms, &times) != RUNAWAY_REFUSED) {
         return false;
     }
     why = fb_arena_printf(f->arena,
-                          "you have asked for just this %u times in a row: look at Status, or do "
-                          "something else first",
+                          "you have asked for just this %u times in a row: say or do something "
+                          "else first, or wait for work with wait_ms",
                           times);
     f->refusal = (struct refusal){
         .kind = REFUSAL_BUDGET,
@@ -151,12 +151,25 @@ static bool runs_away(struct flow_call *f, const struct decision *d)
     return true;
 }
 
+/* Whoever makes a call that is no mutation. */
+static struct fb_text onlooker(const struct flow_call *f)
+{
+    return f->actor.size != 0 ? f->actor : fb_text_of(f->context->agent);
+}
+
 static enum keeper_verdict decide(struct keeper_call *keeper, struct decision *d)
 {
     struct flow_call *f = keeper->self;
 
     forget(f);
-    return runs_away(f, d) ? KEEPER_ANSWER : f->method->decide(f, d);
+    if (runs_away(f, d)) {
+        decide_hear(d, f->actor);
+        return KEEPER_ANSWER;
+    }
+    if (f->by == NULL && keeper->cause == KEEPER_FIRST) {
+        decide_hear(d, onlooker(f));
+    }
+    return f->method->decide(f, d);
 }
 
 static void on_wait(struct keeper_call *keeper)
@@ -268,6 +281,7 @@ struct flow_call *flow_call_create(struct fb_call *call, const ProtobufCMessage 
     f->method = method;
     f->request = request;
     f->by = by;
+    f->context = context;
     f->session = context->session;
     f->actor = fb_text_of(by == NULL ? "" : by->actor);
     f->keeper = (struct keeper_call){

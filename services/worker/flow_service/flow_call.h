@@ -35,6 +35,8 @@ struct flow_method {
     bool (*on_decided)(struct flow_call *f);
     /* The caller went away, or the keeper gave up; may be NULL. */
     void (*on_gone)(struct flow_call *f);
+    /* It asks what there is: after somebody else has done something, the same is no repetition. */
+    bool asks;
 };
 
 /* A message of the answer. */
@@ -51,9 +53,10 @@ struct flow_call {
     const struct flow_method *method;
     const ProtobufCMessage *request;
     const Flowbalancer__V1__FlowMutation *by; /* NULL: it changes nothing */
-    const char *session;                      /* its id */
-    struct fb_text actor;                     /* empty for an onlooker */
-    uint64_t arguments; /* hash of what is asked; 0: whoever asks again and again may */
+    const Flowbalancer__V1__CallContext *context;
+    const char *session;  /* its id */
+    struct fb_text actor; /* empty for an onlooker */
+    uint64_t arguments;   /* hash of what is asked; 0: whoever asks again and again may */
     struct keeper_call keeper;
     void *own; /* the method's */
     bool told_to_wait;

@@ -146,7 +146,7 @@ static void on_wait(struct flow_call *f)
     fb_call_send(f->call, &answer.base);
 }
 
-static const struct flow_method method = {.decide = decide, .on_wait = on_wait};
+static const struct flow_method method = {.decide = decide, .on_wait = on_wait, .asks = true};
 
 void serve_next(struct fb_call *call, const ProtobufCMessage *message)
 {

@@ -100,7 +100,7 @@ static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
     return flow_answer(f, &answer.base);
 }
 
-static const struct flow_method method = {.decide = decide};
+static const struct flow_method method = {.decide = decide, .asks = true};
 
 void serve_open_session(struct fb_call *call, const ProtobufCMessage *message)
 {

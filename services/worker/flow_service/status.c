@@ -10,8 +10,6 @@ enum {
     TASKS_MOST = 64,
     AGENTS_MOST = 256,
     READY_MOST = 3,
-    HEARD_AGAIN_MS =
-        60000, /* whoever asks is heard at most so often: two that wait would wake each other */
 };
 
 static const Flowbalancer__V1__StatusRequest *request_of(const struct flow_call *f)
@@ -113,25 +111,10 @@ static enum keeper_verdict answer_status(struct flow_call *f, const struct decis
 
 /* --- the call --- */
 
-/* An agent that holds something renews its leases by asking. */
-static void hear(struct flow_call *f, struct decision *d)
-{
-    const uint32_t agent = session_agent_of(d->session, f->actor);
-
-    if (agent != NAMES_NONE && d->session->agents[agent].held != 0 &&
-        d->now_ms - d->session->agents[agent].heard_ms >= HEARD_AGAIN_MS) {
-        (void)decide_open(
-            d, &(struct open_command){.agent = f->actor, .name = fb_text_of(d->session->name)});
-    }
-}
-
 static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
 {
     const Flowbalancer__V1__StatusRequest *request = request_of(f);
 
-    if (f->keeper.cause == KEEPER_FIRST) {
-        hear(f, d);
-    }
     if (request->wait_ms > 0 && f->keeper.cause != KEEPER_OVER &&
         d->session->events <= (uint64_t)request->since_seq) {
         return KEEPER_WAIT_CHANGE;

@@ -611,6 +611,15 @@ class Care(Case):
         ada.plan(item("b"))
         self.assertEqual(len(ada.claim().claims), 1)
 
+    def test_who_asks_again_when_something_has_happened_is_not_stopped(self):
+        ada, bob = self.opened("ada", "bob")
+        bob.plan(item("a", needs=["gpu"]))
+        for i in range(12):
+            ada.claim()
+            bob.plan(item(f"c{i}", needs=["gpu"]))
+        bob.plan(item("b"))
+        self.assertEqual(len(ada.claim().claims), 1)
+
 
 class Foresight(Case):
     def forecast(self, ada, **more):

@@ -239,6 +239,54 @@ static void a_refused_call_renews_them_too(void **state)
     world_finish(&w);
 }
 
+static void a_call_that_gives_an_agent_what_it_holds_renews_them_too(void **state)
+{
+    const struct plan_item one = item("", NULL, 0);
+    const struct next_command again = {.agent = ann, .n = 1};
+    struct world w;
+
+    (void)state;
+    world_begin(&w);
+    assert_true(plan(&w, &one, 1));
+    assert_true(next(&w, ann, 1));
+    for (int i = 0; i < 10; i++) {
+        w.d.now_ms += 29 * MINUTE_MS;
+        assert_true(decide_next(&w.d, &again));
+    }
+    for (int i = 0; i < 10; i++) {
+        w.d.now_ms += 29 * MINUTE_MS;
+        decide_hear(&w.d, ann);
+    }
+    assert_false(next(&w, bob, 1));
+    expect(&w, REFUSAL_CONFLICT, "ann");
+    world_finish(&w);
+}
+
+static void brisk_leases_are_renewed_by_any_call(void **state)
+{
+    const struct open_command brisk = {.name = FB_TEXT("s"), .agent = ann, .lease_ms = 2000};
+    const struct plan_item one = item("", NULL, 0);
+    struct world w;
+
+    (void)state;
+    begin_unopened_world(&w);
+    assert_true(decide_open(&w.d, &brisk));
+    assert_true(plan(&w, &one, 1));
+    assert_true(next(&w, ann, 1));
+    for (int i = 0; i < 10; i++) {
+        const size_t events = w.d.event_count;
+
+        w.d.now_ms += 1000;
+        assert_false(next(&w, ann, 0));
+        assert_int_equal(w.d.event_count, events + 1);
+        assert_false(next(&w, ann, 0)); /* which is no news */
+        assert_int_equal(w.d.event_count, events + 1);
+    }
+    assert_false(next(&w, bob, 1));
+    expect(&w, REFUSAL_CONFLICT, "ann");
+    world_finish(&w);
+}
+
 static void finishing_without_a_claim_is_an_implicit_one(void **state)
 {
     const struct plan_item one = item("", NULL, 0);
@@ -493,6 +541,8 @@ int main(void)
         cmocka_unit_test(a_session_may_say_how_long_leases_last),
         cmocka_unit_test(any_call_renews_the_leases_of_its_agent),
         cmocka_unit_test(a_refused_call_renews_them_too),
+        cmocka_unit_test(a_call_that_gives_an_agent_what_it_holds_renews_them_too),
+        cmocka_unit_test(brisk_leases_are_renewed_by_any_call),
         cmocka_unit_test(finishing_without_a_claim_is_an_implicit_one),
         cmocka_unit_test(an_edit_of_an_old_revision_is_refused),
         cmocka_unit_test(a_failed_task_is_tried_again_after_a_growing_wait),
