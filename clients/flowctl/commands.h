@@ -25,6 +25,8 @@ extern const struct command command_sessions_export;
 extern const struct command command_sessions_import;
 extern const struct command command_sessions_merge;
 extern const struct command command_sessions_undo;
+extern const struct command command_sessions_verify;
+extern const struct command command_sessions_mute;
 extern const struct command command_calls;
 extern const struct command command_drain;
 extern const struct command command_store_check;

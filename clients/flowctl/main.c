@@ -35,6 +35,8 @@ static const struct command *const commands[] = {
     &command_sessions_import,
     &command_sessions_merge,
     &command_sessions_undo,
+    &command_sessions_verify,
+    &command_sessions_mute,
     &command_calls,
     &command_drain,
     &command_store_check,

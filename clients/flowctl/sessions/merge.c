@@ -1,8 +1,9 @@
 /*
- * sessions merge: brings what happened in one session into another.
+ * sessions merge: unites what happened in two sessions in a third.
  */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "clients/flowctl/commands.h"
 #include "clients/flowctl/message_json.h"
@@ -22,18 +23,24 @@ static int merge(const struct run *run)
     }
     request.context = &call.context;
     request.by = &call.by;
-    request.from_session = (char *)(uintptr_t)run->args[1];
+    request.from_session = fb_arena_copy(run->arena, run->args[1], strcspn(run->args[1], "@"));
+    request.as_session = (char *)(uintptr_t)(run->arg_count > 2 ? run->args[2] : "");
+    if (request.from_session == NULL) {
+        session_call_end(&call);
+        return EXIT_INTERNAL;
+    }
     response = fb_flow_merge_sessions(call.client, &request, &patiently, &call.answer);
     if (response == NULL) {
         code = session_call_complain(&call, &call.answer);
     } else if (run->globals->json) {
         message_json_send(&response->base);
     } else {
-        terminal_print("%" PRIu64 " events came in, %" PRIu32 " fields had changed on both sides\n",
-                       response->events, response->conflicts);
+        terminal_print("%" PRIu64 " events of %s that %s had not, %" PRIu32
+                       " fields that both had changed\n",
+                       response->events, run->args[1], run->args[0], response->conflicts);
         if (response->conflicts > 0) {
             terminal_print("both values are kept; \"flowctl sessions watch %s\" shows them\n",
-                           run->args[0]);
+                           run->arg_count > 2 ? run->args[2] : run->args[0]);
         }
         if (response->line != NULL) {
             session_print_line(response->line);
@@ -45,13 +52,14 @@ static int merge(const struct run *run)
 
 const struct command command_sessions_merge = {
     .name = "sessions merge",
-    .usage = "SESSION FROM",
-    .purpose = "bring what happened in the session FROM into SESSION",
+    .usage = "ONE OTHER [NEW]",
+    .purpose = "unite what happened in two sessions in a new one",
     .details =
-        "FROM stays as it is. Merging again, or the other way round, gives the same; leases "
-        "do not survive it.\nOf a field that both changed the later value stands, and both are "
-        "kept",
+        "Both stay as they are; leases do not survive it. Merging in any order, or again, gives "
+        "the same. "
+        "Of a field\nthat both changed the later value stands, and both are kept. Without NEW only "
+        "where ONE has all of OTHER",
     .least_args = 2,
-    .most_args = 2,
+    .most_args = 3,
     .run = merge,
 };

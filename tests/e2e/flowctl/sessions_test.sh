@@ -105,3 +105,17 @@ expect_code 64 flowctl sessions undo older-file
 echo '{"tasks":[{"id":1,"title":"of another system","status":"pending","dependencies":[]}]}' |
     flowctl sessions import - --session foreign >"$HOME/out"
 expect_in "task_master" "$HOME/out"
+expect_code 0 flowctl sessions merge copy older-file
+expect_code 1 flowctl sessions merge copy foreign
+expect_code 0 flowctl sessions merge copy foreign with-foreign --json
+expect_json "$HOME/out" .line.tasks 7
+expect_code 0 flowctl sessions merge copy older-file both --json
+expect_json "$HOME/out" .conflicts 0
+expect_code 0 flowctl sessions merge older-file copy both-again --json
+expect_json "$HOME/out" .line.tasks 6
+expect_code 0 flowctl sessions mute older-file stalled '#2' --for 1h
+expect_in "quiet for 1 h" "$HOME/out"
+expect_code 64 flowctl sessions mute older-file noise
+expect_in noise "$HOME/err"
+expect_code 0 flowctl sessions verify older-file
+expect_in "no evidence" "$HOME/out"
