@@ -392,6 +392,27 @@ struct schedule_choice schedule_pick(struct schedule *schedule, struct schedule_
     return choose(schedule, &asking);
 }
 
+/*
+ * Takes out of the heaps what the agent may not do, as every step of a long listing would walk through it.
+ * Gives the list of what was taken, NULL for none; without memory all stays where it is.
+ */
+static uint32_t *set_aside(struct schedule *schedule, const struct asking *asking, uint32_t *count)
+{
+    const uint32_t ready = schedule_ready_count(schedule);
+    uint32_t *aside = malloc(((size_t)ready + 1) * sizeof(*aside));
+
+    *count = 0;
+    for (uint32_t i = 0; aside != NULL && i < ready; i++) {
+        if (!capable(schedule, asking, schedule->by_level.ids[i])) {
+            aside[(*count)++] = schedule->by_level.ids[i];
+        }
+    }
+    for (uint32_t i = 0; i < *count; i++) {
+        schedule_unready(schedule, aside[i]);
+    }
+    return aside;
+}
+
 size_t schedule_peek(struct schedule *schedule, struct schedule_agent agent, uint32_t workers,
                      int64_t now_awake_ms, uint32_t *tasks, size_t most)
 {
@@ -401,8 +422,13 @@ size_t schedule_peek(struct schedule *schedule, struct schedule_agent agent, uin
         .left_ms = left_of(schedule, workers),
         .room = NO_LIMIT,
     };
+    uint32_t *aside = NULL;
+    uint32_t aside_count = 0;
     size_t count = 0;
 
+    if (most > SCHEDULE_RERANKED) {
+        aside = set_aside(schedule, &asking, &aside_count);
+    }
     while (count < most) {
         uint32_t node = choose(schedule, &asking).task;
 
@@ -415,6 +441,10 @@ size_t schedule_peek(struct schedule *schedule, struct schedule_agent agent, uin
     for (size_t i = 0; i < count; i++) {
         enter(schedule, tasks[i]);
     }
+    for (uint32_t i = 0; i < aside_count; i++) {
+        enter(schedule, aside[i]);
+    }
+    free(aside);
     return count;
 }
 

@@ -406,6 +406,33 @@ static void an_agent_never_gets_what_it_cannot_do_and_always_what_it_alone_can(v
     world_close(&world);
 }
 
+static void a_long_listing_is_no_slower_for_what_the_agent_may_not_do(void **state)
+{
+    enum { OTHERS = 60000, ABLE = 4096 };
+    struct world world = world_open();
+    const struct schedule_agent agent = {.agent = 1, .caps = 1};
+    uint32_t *listed = calloc(ABLE, sizeof(*listed));
+
+    (void)state;
+    assert_non_null(listed);
+    for (uint32_t node = 0; node < OTHERS + ABLE; node++) {
+        /* All that the agent may not do comes first, by level and by index. */
+        const bool others = node < OTHERS;
+        const struct schedule_task task = {
+            .needs = others ? 2 : 1, .priority = others ? 0 : 4, .weight = 5};
+
+        add(&world, node, others ? 100 : 10, task);
+    }
+    assert_int_equal(schedule_peek(world.schedule, agent, 4, 0, listed, ABLE), ABLE);
+    for (uint32_t i = 0; i < ABLE; i++) {
+        assert_int_equal(listed[i], OTHERS + i);
+    }
+    assert_int_equal(schedule_ready_count(world.schedule), OTHERS + ABLE);
+    assert_int_equal(schedule_pick(world.schedule, agent, 4, 0).task, OTHERS);
+    free(listed);
+    world_close(&world);
+}
+
 /*
  * Urgent short tasks and long chains keep coming, more than one agent can do. Once a task is beyond its
  * time, at most those that were older and ready go before it.
@@ -460,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_task_that_closes_or_goes_is_no_longer_ready),
         cmocka_unit_test(a_peek_lists_what_picks_would_give_and_changes_nothing),
         cmocka_unit_test(an_agent_never_gets_what_it_cannot_do_and_always_what_it_alone_can),
+        cmocka_unit_test(a_long_listing_is_no_slower_for_what_the_agent_may_not_do),
         cmocka_unit_test(no_ready_task_waits_beyond_its_bound_for_newer_ones),
     };
 
