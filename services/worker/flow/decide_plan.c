@@ -4,7 +4,7 @@
 
 enum {
     CHUNK_BYTES = 700 << 10, /* of a plan in one event, as estimated */
-    TASK_BYTES = 96,         /* of a planned task beside its texts */
+    TASK_BYTES = 40,         /* of a planned task beside its texts, at most */
     LINK_BYTES = 16,
 };
 
