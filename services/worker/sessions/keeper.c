@@ -75,23 +75,29 @@ static void fail_soon(struct keeper *k, struct keeper_call *call, struct fb_stat
     fb_loop_defer(k->loop, &k->fail_soon, on_fail_soon);
 }
 
-/* Has the sessions that were used longest ago leave, as far as there are too many. */
+/* How much there will be once those that leave are gone. */
+static uint64_t bytes_staying(const struct keeper *k)
+{
+    int64_t bytes = k->bytes;
+
+    for (const struct keeper_held *held = k->oldest; held != NULL; held = held->newer) {
+        bytes -= held->leaving ? held->counted_bytes : 0;
+    }
+    return bytes < 0 ? 0 : (uint64_t)bytes;
+}
+
+/* Has the sessions that were used longest ago leave, as far as there are too many, or too large ones. */
 static bool make_room(struct keeper *k)
 {
-    struct keeper_held *held = k->oldest;
+    uint64_t bytes = (uint64_t)k->bytes > k->config.bytes_most ? bytes_staying(k) : 0;
 
-    while (held != NULL && (k->count - k->leaving_count >= k->config.sessions_most ||
-                            (uint64_t)k->bytes > k->config.bytes_most)) {
-        while (held != NULL &&
-               (held->state != HELD_READY || held->leaving || !held_is_idle(held))) {
-            held = held->newer;
-        }
-        if (held == NULL) {
-            break;
-        }
-        held_leave(held);
-        if (k->count - k->leaving_count < k->config.sessions_most) {
-            break; /* one for one; memory follows */
+    for (struct keeper_held *held = k->oldest;
+         held != NULL &&
+         (k->count - k->leaving_count >= k->config.sessions_most || bytes > k->config.bytes_most);
+         held = held->newer) {
+        if (held->state == HELD_READY && !held->leaving && held_is_idle(held)) {
+            held_leave(held);
+            bytes -= (uint64_t)held->counted_bytes < bytes ? (uint64_t)held->counted_bytes : bytes;
         }
     }
     return k->count - k->leaving_count < k->config.sessions_most;
