@@ -154,6 +154,10 @@ static void start_reading(struct flow_watch *watch)
     };
     struct flow_service *service = watch->service;
 
+    if (service->draining) { /* while its key was looked up */
+        end(watch, fb_fail(FB_UNAVAILABLE, "the worker is going down: watch again"));
+        return;
+    }
     watch->reader = reader_create(service->loop, keeper_channel(service->keeper), &reading,
                                   &reader_events, watch);
     if (watch->reader == NULL) {

@@ -225,19 +225,31 @@ static bool run(struct keeper_held *held, struct keeper_call *call, struct decis
     return true;
 }
 
+/* The call that a claim answers: of its agent, and if there are several the one that it names. */
+static struct keeper_call *claimant(const struct keeper_held *held, const struct event *claimed)
+{
+    struct keeper_call *found = NULL;
+
+    for (struct keeper_call *call = held->for_work.first; call != NULL; call = call->next) {
+        if (!fb_text_equal(call->actor, claimed->actor)) {
+            continue;
+        }
+        if (fb_text_equal(call->request_id, claimed->request_id)) {
+            return call;
+        }
+        found = found == NULL ? call : found;
+    }
+    return found;
+}
+
 /* Who was given a task by these events, and waits for one, hears of it. */
 static void deliver(struct keeper_held *held, const struct event *events, size_t count)
 {
     for (size_t i = 0; i < count && held->for_work.first != NULL; i++) {
-        struct keeper_call *call = held->for_work.first;
+        struct keeper_call *call =
+            events[i].kind == EVENT_CLAIMED ? claimant(held, &events[i]) : NULL;
         struct decision decision;
 
-        if (events[i].kind != EVENT_CLAIMED) {
-            continue;
-        }
-        while (call != NULL && !fb_text_equal(call->actor, events[i].actor)) {
-            call = call->next;
-        }
         if (call == NULL) {
             continue;
         }
