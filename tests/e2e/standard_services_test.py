@@ -33,11 +33,12 @@ STANDARD = {
 PROGRAMS = {
     "flow-router": {
         "flowbalancer.v1.AdminService",
+        "flowbalancer.v1.FlowService",
         "flowbalancer.v1.McpService",
         "flowbalancer.v1.WorkerRegistryService",
     },
     "flow-store": {"flowbalancer.v1.SessionStoreService"},
-    "flow-worker": {"flowbalancer.v1.McpService"},
+    "flow-worker": {"flowbalancer.v1.FlowService", "flowbalancer.v1.McpService"},
 }
 
 
