@@ -476,6 +476,29 @@ class Standing(Case):
         ada.finish("a")
         self.assertTrue(next(waiting).finished)
 
+    def test_whoever_waits_for_one_task_gets_no_other(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"), item("b", "a"))
+        ada.claim()
+        waiting = bob.next(wait_ms=60000, task=ref("b"))
+        self.assertTrue(next(waiting).waiting)
+        ada.plan(item("c"))
+        ada.pulse("a", percent=50)
+        ada.finish("a")
+        self.assertEqual(next(waiting).claims[0].task.title, "b")
+        self.assertEqual(ada.status().line.ready, 1)
+
+    def test_a_status_with_an_actor_renews_its_leases_and_tells_who_waits(self):
+        ada, bob = self.opened("ada", "bob")
+        ada.plan(item("a"))
+        ada.claim()
+        waiting = bob.next(wait_ms=60000)
+        self.assertTrue(next(waiting).waiting)
+        agents = {agent.agent: agent for agent in ada.status(actor="ada").agents}
+        self.assertEqual((agents["ada"].held, agents["ada"].waits), (1, False))
+        self.assertTrue(agents["bob"].waits)
+        waiting.cancel()
+
     def test_whoever_goes_away_waits_no_longer(self):
         ada, bob = self.opened("ada", "bob")
         ada.plan(item("a"), item("b", "a"))
