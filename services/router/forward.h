@@ -35,7 +35,7 @@ extern const char FORWARD_TAKE_OVER_KEY[];
 struct forward_rule {
     /* sent to another worker when one was lost before anything of its answer came */
     bool repeats;                 /* always: it only reads */
-    bool repeats_with_request_id; /* if its FlowMutation has one */
+    bool repeats_with_request_id; /* if its FlowMutation has one, in a session */
     bool once;                    /* never, not even when it surely did not run */
 
     /* open for long, so no load */

@@ -97,7 +97,9 @@ static struct fb_status read_first(struct forward *forward, const uint8_t *data,
         return status;
     }
     forward->session_key = context_session_key(&forward->context, arena);
-    if (forward->rule.repeats_with_request_id && context_has_request_id(data, size)) {
+    /* Outside any session nobody else knows what became of the request id. */
+    if (forward->rule.repeats_with_request_id && forward->context.session.size > 0 &&
+        context_has_request_id(data, size)) {
         forward->rule.repeats = true;
     }
     if (forward->rule.wait_field != 0 &&

@@ -484,6 +484,7 @@ void worker_destroy(struct worker *w)
     w->joins = NULL;
     flow_service_drain(&w->flow);
     keeper_destroy(w->keeper);
+    flow_service_finish(&w->flow);
     kept_destroy(w->kept);
     pool_destroy(w->pool);
     catalogue_destroy(w->catalogue);

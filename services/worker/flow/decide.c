@@ -275,7 +275,8 @@ static bool open(struct decision *d, const struct open_command *command)
                    .active_most = command->active_most,
                    .load_most = command->load_most,
                    .automatic = command->automatic,
-                   .lease_ms = command->lease_ms},
+                   .lease_ms = command->lease_ms,
+                   .share = command->share},
     };
     const struct event seen = {
         .kind = EVENT_SEEN,

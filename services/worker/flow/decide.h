@@ -119,6 +119,7 @@ struct open_command {
     uint32_t load_most;
     bool automatic;
     int64_t lease_ms; /* of every lease, 1 s to 4 h; 0: as the session learns */
+    uint32_t share;   /* beside other sessions, 1 to 1,000 */
 };
 
 struct plan_link {

@@ -200,6 +200,9 @@ static struct fb_status check_opened(const struct event *event)
     if (lease_ms != 0 && (lease_ms < EVENT_LEASE_LEAST_MS || lease_ms > EVENT_LEASE_MOST_MS)) {
         return refuse("lease_ms: 0, or 1,000 to 14,400,000");
     }
+    if (event->opened.share > EVENT_SHARE_MOST) {
+        return refuse("share: 1 to 1,000, or 0 for 1");
+    }
     return fb_ok;
 }
 

@@ -34,6 +34,7 @@ enum {
     EVENT_SHA256_BYTES = 32,
     EVENT_REQUEST_BYTES = 128,
     EVENT_ORIGIN_BYTES = 128,
+    EVENT_SHARE_MOST = 1000,
     EVENT_WEIGHT_MOST = 10,
     EVENT_PRIORITY_MOST = 4,
     EVENT_PHASES = 5,
@@ -238,6 +239,7 @@ struct event {
             uint32_t load_most;
             bool automatic;
             int64_t lease_ms; /* 0: learned */
+            uint32_t share;   /* of agents' work; 0: 1 */
         } opened;
         struct {
             struct event_texts caps;

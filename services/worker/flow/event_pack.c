@@ -120,6 +120,7 @@ static void fill_kind(struct event_room *room, const struct event *event,
         made->load_most = event->opened.load_most;
         made->auto_ = event->opened.automatic;
         made->lease_ms = event->opened.lease_ms;
+        made->share = event->opened.share;
         message->opened = made;
         break;
     }

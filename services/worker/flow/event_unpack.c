@@ -83,6 +83,7 @@ static void read_kind(struct event_room *room, const Flowbalancer__V1__FlowEvent
         event->opened.load_most = message->opened->load_most;
         event->opened.automatic = message->opened->auto_ != 0;
         event->opened.lease_ms = message->opened->lease_ms;
+        event->opened.share = message->opened->share;
         break;
     case EVENT_SEEN:
         event->seen.caps = texts_of(room, message->seen->caps, message->seen->n_caps);

@@ -87,6 +87,7 @@ struct fb_status fold_opened(struct session *session, const struct event *event)
         event->opened.active_most == 0 ? SESSION_ACTIVE_MOST : event->opened.active_most;
     session->automatic = event->opened.automatic;
     session->lease_ms = event->opened.lease_ms;
+    session->share = event->opened.share == 0 ? 1 : event->opened.share;
     session->load_most = event->opened.load_most == 0 ? SESSION_LOAD_MOST : event->opened.load_most;
     schedule_set_limits(session->schedule, (struct schedule_limits){
                                                .active_per_agent = UINT32_MAX,

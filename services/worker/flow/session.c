@@ -28,6 +28,7 @@ struct session *session_create(void)
     }
     session->active_most = SESSION_ACTIVE_MOST;
     session->load_most = SESSION_LOAD_MOST;
+    session->share = 1;
     session->effort = effort_unlearned();
     forecast_init(&session->forecast);
     ranker_init(&session->ranker);

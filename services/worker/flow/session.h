@@ -75,6 +75,7 @@ struct session {
     uint32_t load_most;
     bool automatic;   /* ready work goes to agents with room by itself */
     int64_t lease_ms; /* how long leases last; 0: learned */
+    uint32_t share;   /* of the work of agents that several sessions share */
 
     /* time */
     uint64_t events; /* folded so far */

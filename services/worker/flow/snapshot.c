@@ -102,6 +102,7 @@ static void code_head(struct coder *coder, struct session *session)
     coder_u32(coder, &session->load_most, UINT32_MAX);
     coder_bool(coder, &session->automatic);
     coder_time(coder, &session->lease_ms);
+    coder_u32(coder, &session->share, EVENT_SHARE_MOST);
     coder_u64(coder, &session->events);
     coder_u64(coder, &session->unknown_events);
     coder_time(coder, &session->last_ms);

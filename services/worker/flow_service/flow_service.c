@@ -38,3 +38,8 @@ void flow_service_drain(struct flow_service *service)
     service->draining = true;
     watches_drain(service);
 }
+
+void flow_service_finish(struct flow_service *service)
+{
+    turns_finish(&service->turns);
+}

@@ -11,6 +11,7 @@
 #include "runtime/loop/loop.h"
 #include "runtime/rpc/method.h"
 #include "services/worker/flow_service/foresight.h"
+#include "services/worker/flow_service/turns.h"
 #include "services/worker/sessions/keeper.h"
 
 struct flow_watch; /* watch.c */
@@ -23,6 +24,7 @@ struct flow_service {
 
     struct flow_watch *watches;
     struct foresight foresight;
+    struct turns turns;
     bool draining;
 };
 
@@ -30,5 +32,8 @@ extern const struct fb_rpc_service flow_service_rpc;
 
 /* Whoever watches a session is sent away; calls in sessions are the keeper's to drain. */
 void flow_service_drain(struct flow_service *service);
+
+/* After the drain; harmless for what is all zero. */
+void flow_service_finish(struct flow_service *service);
 
 #endif

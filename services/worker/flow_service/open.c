@@ -79,6 +79,7 @@ static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
         .load_most = request->load_most,
         .automatic = request->auto_,
         .lease_ms = request->lease_ms,
+        .share = request->share,
     };
     struct view view;
 

@@ -80,6 +80,7 @@ void held_free(struct keeper_held *held)
     }
     *at = held->next;
     unlink_use(held);
+    k->places[held->place] = NULL;
     k->count--;
     k->bytes -= held->counted_bytes;
     keeper_count(k, KEEPER_METRIC_BYTES, -held->counted_bytes);
@@ -98,6 +99,31 @@ static char *copy_text(struct fb_text text)
         copy[text.size] = '\0';
     }
     return copy;
+}
+
+/* The lowest place that is free. */
+static bool take_place(struct keeper_held *held)
+{
+    struct keeper *k = held->keeper;
+    const uint32_t room = 2 * k->place_room + 16;
+    struct keeper_held **places;
+    uint32_t place = 0;
+
+    while (place < k->place_room && k->places[place] != NULL) {
+        place++;
+    }
+    if (place == k->place_room) {
+        places = realloc(k->places, room * sizeof(*places));
+        if (places == NULL) {
+            return false;
+        }
+        memset(places + k->place_room, 0, (room - k->place_room) * sizeof(*places));
+        k->places = places;
+        k->place_room = room;
+    }
+    k->places[place] = held;
+    held->place = place;
+    return true;
 }
 
 struct keeper_held *held_create(struct keeper *k, const char *store_id,
@@ -119,7 +145,7 @@ struct keeper_held *held_create(struct keeper *k, const char *store_id,
     *bucket = held;
     link_use(held);
     k->count++;
-    if (held->store_id == NULL || held->scope == NULL || held->name == NULL) {
+    if (held->store_id == NULL || held->scope == NULL || held->name == NULL || !take_place(held)) {
         *bucket = held->next;
         unlink_use(held);
         k->count--;

@@ -68,6 +68,7 @@ struct keeper_held {
     char *store_id;
     char *scope;
     char *name; /* to be made with; "" */
+    uint32_t place;
     enum held_state state;
     bool told;    /* on_held */
     bool leaving; /* to be released as soon as it is quiet */
@@ -139,6 +140,8 @@ struct keeper {
     struct fb_channel *channel;
     struct aside *aside;
     struct keeper_held **buckets;
+    struct keeper_held **places; /* NULL: free */
+    uint32_t place_room;
     uint32_t count;
     uint32_t leaving_count;
     struct keeper_held *newest;

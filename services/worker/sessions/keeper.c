@@ -51,6 +51,22 @@ void keeper_each_held(const struct keeper *k, void (*fn)(void *arg, const char *
     }
 }
 
+void keeper_each_seen(const struct keeper *k, struct fb_text scope,
+                      void (*fn)(void *arg, const struct keeper_seen *seen), void *arg)
+{
+    for (const struct keeper_held *held = k->newest; held != NULL; held = held->older) {
+        if (held->state == HELD_READY && !held->lost && !held->spoiled &&
+            held->session->events != 0 && fb_text_is(scope, held->scope)) {
+            fn(arg, &(struct keeper_seen){
+                        .id = store_id_session(held->store_id),
+                        .key = fb_hash(held->store_id, strlen(held->store_id)),
+                        .place = held->place,
+                        .session = held->session,
+                    });
+        }
+    }
+}
+
 /* --- calls --- */
 
 static void on_fail_soon(struct fb_defer *defer)
@@ -320,5 +336,6 @@ void keeper_destroy(struct keeper *k)
     fb_defer_cancel(&k->fail_soon);
     fb_channel_destroy(k->channel);
     free(k->buckets);
+    free(k->places);
     free(k);
 }

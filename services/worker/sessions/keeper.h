@@ -139,6 +139,21 @@ void keeper_destroy(struct keeper *keeper);
 void keeper_each_held(const struct keeper *keeper, void (*fn)(void *arg, const char *session),
                       void *arg);
 
+/* A session that is in memory, as it is now. */
+struct keeper_seen {
+    const char *id; /* lives as long as the session is held */
+    uint64_t key;   /* of scope and id */
+    uint32_t place; /* below the most that were ever held at once; its own while it is held */
+    struct session *session;
+};
+
+/*
+ * Shows the sessions of a scope that can be decided on at once. `fn` may look at them, and settle them; it
+ * may not call the keeper.
+ */
+void keeper_each_seen(const struct keeper *keeper, struct fb_text scope,
+                      void (*fn)(void *arg, const struct keeper_seen *seen), void *arg);
+
 /* The way to the store, for what needs no session: listing and searching. */
 struct fb_channel *keeper_channel(const struct keeper *keeper);
 
