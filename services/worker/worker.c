@@ -380,7 +380,11 @@ struct fb_status worker_create(const struct worker_config *config, struct fb_hos
         status = open_store(w);
     }
     if (fb_is_ok(status)) {
-        w->flow = (struct flow_service){.loop = fb_host_loop(host), .keeper = w->keeper};
+        w->flow = (struct flow_service){
+            .loop = fb_host_loop(host),
+            .keeper = w->keeper,
+            .twins = w->keeper == NULL ? NULL : twins_create(flow_service_held, w->keeper),
+        };
         fb_host_serve(host, &mcp_service_rpc, &w->service);
         fb_host_serve(host, &flow_service_rpc, &w->flow);
     }
@@ -483,6 +487,7 @@ void worker_destroy(struct worker *w)
     joins_destroy(w->joins);
     w->joins = NULL;
     flow_service_drain(&w->flow);
+    twins_destroy(w->flow.twins);
     keeper_destroy(w->keeper);
     flow_service_finish(&w->flow);
     kept_destroy(w->kept);

@@ -4,6 +4,7 @@
 
 #include "services/worker/flow/alarms.h"
 #include "services/worker/flow_service/refusals.h"
+#include "services/worker/sessions/store_id.h"
 
 enum { ARGUMENTS_BYTES = 64 << 10 /* more is no accident */ };
 
@@ -388,6 +389,18 @@ bool flow_task(struct flow_call *f, struct decision *d, const Flowbalancer__V1__
     return session_task(d->session, ref->task) != NULL ||
            no_such(f, fb_arena_printf(f->arena, "there is no task %u; Find lists those there are",
                                       ref->task));
+}
+
+const char *flow_meet_twins(struct flow_call *f, const struct session *session)
+{
+    const char *store_id;
+
+    if (f->service->twins == NULL || !fb_is_ok(store_id_of(f->arena, fb_text_of(f->context->scope),
+                                                           fb_text_of(f->session), &store_id))) {
+        return NULL;
+    }
+    twins_meet(f->service->twins, store_id, session);
+    return store_id;
 }
 
 Flowbalancer__V1__FlowCommitted *flow_committed(struct flow_call *f, const struct decision *d)

@@ -119,6 +119,9 @@ bool flow_task(struct flow_call *f, struct decision *d, const Flowbalancer__V1__
                const char *field, bool may_be_absent, uint32_t *task);
 
 /* What every mutation answers with, in the arena; NULL: exhausted. */
+/* Its tasks may be told of as twins from now on. The session's id in the store; NULL: they may not. */
+const char *flow_meet_twins(struct flow_call *f, const struct session *session);
+
 Flowbalancer__V1__FlowCommitted *flow_committed(struct flow_call *f, const struct decision *d);
 
 /* Texts and lists as the engine takes them; false: the arena is exhausted. */

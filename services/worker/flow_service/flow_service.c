@@ -33,6 +33,11 @@ const struct fb_rpc_service flow_service_rpc = {
     .method_count = sizeof(flow_methods) / sizeof(flow_methods[0]),
 };
 
+const struct session *flow_service_held(void *self, const char *store_id)
+{
+    return keeper_peek(self, store_id);
+}
+
 void flow_service_drain(struct flow_service *service)
 {
     service->draining = true;

@@ -12,6 +12,7 @@
 #include "runtime/rpc/method.h"
 #include "services/worker/flow_service/foresight.h"
 #include "services/worker/flow_service/turns.h"
+#include "services/worker/flow_service/twins.h"
 #include "services/worker/sessions/keeper.h"
 
 struct flow_watch; /* watch.c */
@@ -21,6 +22,7 @@ struct flow_service {
     /* given by the worker, which outlives it */
     struct fb_loop *loop;
     struct keeper *keeper; /* NULL: there is no store, and so are no sessions */
+    struct twins *twins;   /* NULL: no memory for it; nothing is told of other sessions */
 
     struct flow_watch *watches;
     struct foresight foresight;
@@ -29,6 +31,9 @@ struct flow_service {
 };
 
 extern const struct fb_rpc_service flow_service_rpc;
+
+/* For twins_create; `self` is the keeper. */
+const struct session *flow_service_held(void *self, const char *store_id);
 
 /* Whoever watches a session is sent away; calls in sessions are the keeper's to drain. */
 void flow_service_drain(struct flow_service *service);

@@ -90,6 +90,7 @@ static enum keeper_verdict decide(struct flow_call *f, struct decision *d)
         return flow_refuse(f, d);
     }
     view = view_of(d);
+    flow_meet_twins(f, d->session);
     answer.committed = flow_committed(f, d);
     answer.line = view_line(&view, f->session);
     answer.created = f->keeper.created;

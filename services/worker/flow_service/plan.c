@@ -4,8 +4,9 @@
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/serve.h"
 #include "services/worker/flow_service/warnings.h"
+#include "services/worker/sessions/store_id.h"
 
-enum { ITEMS_MOST = 100000, WEIGHT_UNSAID = 5 };
+enum { ITEMS_MOST = 100000, WEIGHT_UNSAID = 5, TWINS_LOOKED_FOR = 1000 };
 
 static bool read_links(struct flow_call *f, const Flowbalancer__V1__FlowPlanItem *said,
                        struct plan_item *item)
@@ -57,6 +58,42 @@ static bool read_item(struct flow_call *f, const Flowbalancer__V1__FlowPlanItem 
            read_links(f, said, item);
 }
 
+/* Adds what is like open tasks of other sessions. */
+static bool put_twins(struct flow_call *f, const struct session *session, uint32_t first,
+                      uint32_t count, Flowbalancer__V1__PlanResponse *answer)
+{
+    struct twins *twins = f->service->twins;
+    const char *store_id = flow_meet_twins(f, session);
+    struct twin twin;
+
+    for (uint32_t i = 0; store_id != NULL && i < count && i < TWINS_LOOKED_FOR; i++) {
+        const struct fb_text title = fb_text_of(session->tasks[first + i].title);
+        Flowbalancer__V1__FlowDuplicate *shown;
+
+        if (answer->n_duplicates == WARNINGS_DUPLICATES) {
+            break;
+        }
+        if (!twins_find(twins, store_id, title, &twin)) {
+            continue;
+        }
+        shown = fb_arena_alloc(f->arena, sizeof(*shown));
+        if (shown == NULL) {
+            return false;
+        }
+        flowbalancer__v1__flow_duplicate__init(shown);
+        shown->task = first + i;
+        shown->like = twin.task;
+        shown->like_session = fb_arena_printf(f->arena, "%s", store_id_session(twin.store_id));
+        shown->like_title = fb_arena_printf(f->arena, "%s", twin.title);
+        shown->similarity = twin.percent;
+        if (shown->like_session == NULL || shown->like_title == NULL) {
+            return false;
+        }
+        answer->duplicates[answer->n_duplicates++] = shown;
+    }
+    return true;
+}
+
 static enum keeper_verdict answer_plan(struct flow_call *f, const struct decision *d)
 {
     Flowbalancer__V1__PlanResponse answer = FLOWBALANCER__V1__PLAN_RESPONSE__INIT;
@@ -68,7 +105,7 @@ static enum keeper_verdict answer_plan(struct flow_call *f, const struct decisio
     answer.alarms = warnings_of(&view, &answer.n_alarms);
     answer.duplicates = warnings_duplicates(&view, d->task, d->task_count, &answer.n_duplicates);
     if (answer.committed == NULL || answer.tasks == NULL || answer.alarms == NULL ||
-        answer.duplicates == NULL) {
+        answer.duplicates == NULL || !put_twins(f, view.session, d->task, d->task_count, &answer)) {
         return flow_exhausted(f);
     }
     for (uint32_t i = 0; i < d->task_count; i++) {

@@ -40,6 +40,13 @@ struct fb_channel *keeper_channel(const struct keeper *k)
     return k->channel;
 }
 
+const struct session *keeper_peek(const struct keeper *k, const char *store_id)
+{
+    const struct keeper_held *held = held_find(k, store_id);
+
+    return held != NULL && held->state == HELD_READY ? held->session : NULL;
+}
+
 void keeper_each_held(const struct keeper *k, void (*fn)(void *arg, const char *session), void *arg)
 {
     char name[HELD_NAME_BYTES];

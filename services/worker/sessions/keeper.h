@@ -154,6 +154,12 @@ struct keeper_seen {
 void keeper_each_seen(const struct keeper *keeper, struct fb_text scope,
                       void (*fn)(void *arg, const struct keeper_seen *seen), void *arg);
 
+/*
+ * A session by its id in the store as it is in memory, with what is on its way to the disk; NULL: it is
+ * not held, or not yet read. Lasts until anything is decided.
+ */
+const struct session *keeper_peek(const struct keeper *keeper, const char *store_id);
+
 /* The way to the store, for what needs no session: listing and searching. */
 struct fb_channel *keeper_channel(const struct keeper *keeper);
 
