@@ -176,6 +176,19 @@ static enum keeper_verdict answer_verify(struct flow_call *f, const struct decis
     return flow_answer(f, &answer.base);
 }
 
+/* Before anything is kept, as all of it is or nothing. */
+static bool are_of_tasks(const struct flow_call *f, const struct session *session)
+{
+    const Flowbalancer__V1__VerifyRequest *request = verify_of(f);
+
+    for (size_t i = 0; i < request->n_observations; i++) {
+        if (session_task(session, request->observations[i]->task) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum keeper_verdict decide_on_verify(struct flow_call *f, struct decision *d)
 {
     const Flowbalancer__V1__VerifyRequest *request = verify_of(f);
@@ -185,15 +198,15 @@ static enum keeper_verdict decide_on_verify(struct flow_call *f, struct decision
     if (!flow_task(f, d, request->task, "task", true, &task)) {
         return KEEPER_ANSWER;
     }
+    if (!again && !are_of_tasks(f, d->session)) {
+        return flow_fail(f, FB_INVALID_ARGUMENT, "observations: of a task that is not there");
+    }
     for (size_t i = 0; i < request->n_observations && !again; i++) {
         const uint32_t number = request->observations[i]->task;
         bool first = true;
 
         for (size_t k = 0; k < i && first; k++) {
             first = request->observations[k]->task != number;
-        }
-        if (first && session_task(d->session, number) == NULL) {
-            return flow_fail(f, FB_INVALID_ARGUMENT, "observations: of a task that is not there");
         }
         if (first && !keep_looks(f, d, number)) {
             return flow_refuse(f, d);

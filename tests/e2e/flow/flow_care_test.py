@@ -56,6 +56,10 @@ class Care(Case):
                           event_pb.FLOW_EVIDENCE_STATE_MISSING,
                           event_pb.FLOW_EVIDENCE_STATE_UNSPECIFIED])
         self.assertEqual(self.kinds(ada.status().alarms), ["false_done"])
+        seq = ada.status().line.seq
+        self.invalid("observations", lambda: ada.verify(
+            *seen, pb.FlowObservation(task=99, ref="/w/0"), host="box"))
+        self.assertEqual(ada.status().line.seq, seq)
         other = ada.verify(*seen, host="elsewhere")
         self.assertEqual([one.state for one in other.verified], [0, 0, 0, 0])
 
