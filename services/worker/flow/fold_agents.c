@@ -83,6 +83,7 @@ uint32_t fold_meet(struct session *session, struct fb_text name)
 struct fb_status fold_opened(struct session *session, const struct event *event)
 {
     fold_keep(session, &session->name, event->opened.name);
+    session->opened_ms = session->opened_ms == 0 ? event->unix_ms : session->opened_ms;
     session->active_most =
         event->opened.active_most == 0 ? SESSION_ACTIVE_MOST : event->opened.active_most;
     session->automatic = event->opened.automatic;

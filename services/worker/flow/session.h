@@ -78,7 +78,8 @@ struct session {
     uint32_t share;   /* of the work of agents that several sessions share */
 
     /* time */
-    uint64_t events; /* folded so far */
+    int64_t opened_ms; /* unix time of being made; 0: not yet */
+    uint64_t events;   /* folded so far */
     uint64_t unknown_events;
     int64_t last_ms;  /* unix time of the last event */
     int64_t awake_ms; /* awake time at that event */

@@ -103,6 +103,7 @@ static void code_head(struct coder *coder, struct session *session)
     coder_bool(coder, &session->automatic);
     coder_time(coder, &session->lease_ms);
     coder_u32(coder, &session->share, EVENT_SHARE_MOST);
+    coder_time(coder, &session->opened_ms);
     coder_u64(coder, &session->events);
     coder_u64(coder, &session->unknown_events);
     coder_time(coder, &session->last_ms);

@@ -13,7 +13,7 @@
 #include "runtime/base/text.h"
 #include "services/worker/flow/session.h"
 
-enum { SNAPSHOT_VERSION = 6 };
+enum { SNAPSHOT_VERSION = 7 };
 
 /* Appends to `bytes`; false when memory or the buffer's limit is exhausted. */
 bool snapshot_write(struct session *session, struct fb_buffer *bytes);

@@ -32,9 +32,13 @@ static bool put_tasks(struct flow_call *f, const struct view *view,
 {
     const struct session *session = view->session;
     uint32_t tasks[TASKS_MOST];
+    /* What changed is looked for among all; of the others it is known how many there are. */
+    const size_t there = request_of(f)->since_seq > 0
+                             ? session->task_count
+                             : session->in_state[TASK_ACTIVE] + session->in_state[TASK_RESTING];
     size_t count = 0;
 
-    for (uint32_t i = 1; i <= session->task_count; i++) {
+    for (uint32_t i = 1; i <= session->task_count && count < there; i++) {
         if (!is_told(f, &session->tasks[i])) {
             continue;
         }

@@ -329,6 +329,7 @@ Flowbalancer__V1__FlowSessionLine *view_line(const struct view *view, const char
     line->cancelled = session->in_state[TASK_CANCELLED];
     line->agents = view_agents_alive(view);
     line->seq = (int64_t)session->events;
+    line->created_unix_ms = session->opened_ms;
     line->updated_unix_ms = session->last_ms;
     line->load = schedule_load(session->schedule);
     line->load_most = session->load_most;

@@ -15,6 +15,7 @@ class Sessions(Case):
         self.assertTrue(first.created)
         self.assertEqual(first.line.name, "The work")
         self.assertEqual(first.line.session, ada.context.session)
+        self.assertGreater(first.line.created_unix_ms, 1600000000000)
         second = self.agent("bob").open()
         self.assertFalse(second.created)
         self.assertEqual(second.line.agents, 2)
