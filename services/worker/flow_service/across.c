@@ -8,6 +8,7 @@
 #include "services/worker/flow_service/flow_call.h"
 #include "services/worker/flow_service/serve.h"
 #include "services/worker/sessions/store_id.h"
+#include "services/worker/sessions/unsaid.h"
 
 enum {
     STORE_MS = 10000, /* for an answer of the store, unless the caller's deadline is earlier */
@@ -213,11 +214,10 @@ struct fb_status across_check(const struct search *search)
     const struct where *where = &search->where;
 
     if (where->parent != 0 || where->after != 0 || where->before != 0 || where->number.asked ||
-        where->has != 0 || where->ready) {
-        return fb_fail(
-            FB_INVALID_ARGUMENT,
-            "where: parent: after: before: #: has: and state:ready are of one session; name "
-            "it in context.session, or leave them out");
+        where->has != 0) {
+        return fb_fail(FB_INVALID_ARGUMENT,
+                       "where: parent: after: before: #: and has: are of one session; name the "
+                       "session, or leave them out");
     }
     if (search->order == SEARCH_SCHEDULE || search->order == SEARCH_NUMBER) {
         return fb_fail(
@@ -278,7 +278,9 @@ static Flowbalancer__V1__FlowTask *show_task(const Flowbalancer__V1__TaskLine *l
     }
     flowbalancer__v1__flow_task__init(shown);
     shown->task = line->number;
-    shown->state = line->state < TASK_STATES
+    shown->ready = line->state == UNSAID_READY;
+    shown->state = shown->ready ? FLOWBALANCER__V1__FLOW_TASK_STATE__FLOW_TASK_STATE_QUEUED
+                   : line->state < TASK_STATES
                        ? view_task_state((enum task_state)line->state)
                        : FLOWBALANCER__V1__FLOW_TASK_STATE__FLOW_TASK_STATE_UNSPECIFIED;
     shown->weight = line->weight;
@@ -375,7 +377,7 @@ static void ask_store(struct across *across, const Flowbalancer__V1__FindRequest
         .deadline_ms = deadline_of(across),
         .wait_for_ready = true,
     };
-    uint32_t states[TASK_STATES];
+    uint32_t states[TASK_STATES + 1];
 
     asked.scope = request->context->scope;
     asked.text = request->q;
@@ -386,6 +388,9 @@ static void ask_store(struct across *across, const Flowbalancer__V1__FindRequest
         if ((where->states >> i & 1) != 0) {
             states[asked.n_states++] = i;
         }
+    }
+    if (where->ready || (where->states >> TASK_QUEUED & 1) != 0) {
+        states[asked.n_states++] = UNSAID_READY;
     }
     asked.priority_least = where->priority.least;
     asked.priority_below = where->priority.asked ? where->priority.most + 1 : 0;

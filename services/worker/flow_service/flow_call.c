@@ -381,13 +381,13 @@ bool flow_task(struct flow_call *f, struct decision *d, const Flowbalancer__V1__
         return *task != 0 ||
                no_such(f,
                        fb_arena_printf(f->arena,
-                                       "there is no task with the key \"%.128s\"; Find lists those "
-                                       "there are",
+                                       "there is no task with the key \"%.128s\"; flow_find lists "
+                                       "those there are",
                                        ref->key));
     }
     *task = ref->task;
     return session_task(d->session, ref->task) != NULL ||
-           no_such(f, fb_arena_printf(f->arena, "there is no task %u; Find lists those there are",
+           no_such(f, fb_arena_printf(f->arena, "there is no task %u; flow_find lists those there are",
                                       ref->task));
 }
 

@@ -65,7 +65,8 @@ static struct fb_status read_document(struct importing *i, struct session *sessi
         !header->into_existing && !is_journal(import_format(i->import))) {
         status =
             fb_fail(FB_FAILED_PRECONDITION,
-                    "the session has tasks already: import into a new one, or say into_existing");
+                    "the session has tasks already; import as another session, or add to it with "
+                    "into_existing (flowctl: --into)");
     }
     i->next = fb_is_ok(status) ? import_first(i->import) : 0;
     i->expected = session->events;
