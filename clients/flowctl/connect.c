@@ -97,6 +97,40 @@ static bool is_absent(const char *target)
     return strncmp(target, "unix:", 5) == 0 && access(target + 5, F_OK) != 0 && errno == ENOENT;
 }
 
+/*
+ * Whether it was asked and says no, rather than that it cannot be asked: then who said so is of no
+ * interest, and what it says last, behind a semicolon, is the way out.
+ */
+static bool is_refusal(enum fb_code code)
+{
+    return code == FB_INVALID_ARGUMENT || code == FB_NOT_FOUND || code == FB_ALREADY_EXISTS ||
+           code == FB_FAILED_PRECONDITION || code == FB_ABORTED || code == FB_OUT_OF_RANGE ||
+           code == FB_DATA_LOSS;
+}
+
+static const char *last_part(const char *why)
+{
+    const char *last = NULL;
+
+    for (const char *c = strstr(why, "; "); c != NULL; c = strstr(c + 2, "; ")) {
+        last = c;
+    }
+    return last;
+}
+
+static void say_refusal(const struct run *run, struct fb_status status, const char *reason,
+                        const char *next)
+{
+    const char *last = last_part(status.why);
+    const int size = last == NULL ? (int)strlen(status.why) : (int)(last - status.why);
+    const char *name = reason[0] == '\0' ? fb_code_name(status.code) : reason;
+
+    if (last != NULL) {
+        next = fb_arena_copy(run->arena, last + 2, strlen(last + 2));
+    }
+    terminal_complain(next, "%.*s (%s)", size, status.why, name);
+}
+
 static int complain(const struct run *run, const char *what, const char *target,
                     struct fb_status status, const char *reason, int64_t retry_ms)
 {
@@ -121,6 +155,10 @@ static int complain(const struct run *run, const char *what, const char *target,
         writer_close(&writer, '}');
         writer_close(&writer, '}');
         writer_send(&writer);
+    }
+    if (is_refusal(status.code)) {
+        say_refusal(run, status, reason, next);
+        return connect_exit_code(status.code);
     }
     terminal_complain(next, "%s at %s: %s (%s%s%s)", what, target, status.why,
                       fb_code_name(status.code), reason[0] == '\0' ? "" : ", ", reason);

@@ -72,7 +72,19 @@ static const struct fb_option global_options[] = {
     {.name = NULL},
 };
 
-static const char purpose[] = "Runs and looks after flow-balancer";
+static const char purpose[] =
+    "Runs and looks after flow-balancer: pooled MCP servers and sessions of "
+    "tasks for coding agents";
+
+/* What commands of two words begin with. */
+static const struct group {
+    const char *name;
+    const char *purpose;
+} groups[] = {
+    {"tools", "The tools of your servers, without an agent"},
+    {"sessions", "Sessions: lists of tasks that agents share, and that outlive them"},
+    {"store", "The durable state"},
+};
 
 static const char exit_codes[] =
     "Exit codes:\n"
@@ -116,34 +128,64 @@ static struct fb_options_plan plan_of(const struct command *command, struct fb_a
     return plan;
 }
 
-static void print_commands(struct fb_buffer *out)
+static bool is_in(const struct command *command, const struct group *group)
+{
+    const size_t size = group == NULL ? 0 : strlen(group->name);
+
+    return group == NULL ||
+           (strncmp(command->name, group->name, size) == 0 && command->name[size] == ' ');
+}
+
+/* All commands, or those of a group, as the text above the options. */
+static void print_commands(const struct group *group, struct fb_buffer *out)
 {
     int width = 0;
 
     for (size_t i = 0; i < COMMANDS; i++) {
         const int size = (int)(strlen(commands[i]->name) + 1 + strlen(commands[i]->usage));
 
-        width = size > width ? size : width;
+        width = is_in(commands[i], group) && size > width ? size : width;
     }
-    fb_buffer_string(out, "Commands:\n");
+    fb_buffer_printf(out, "%s.\n\nCommands:\n", group == NULL ? purpose : group->purpose);
     for (size_t i = 0; i < COMMANDS; i++) {
-        fb_buffer_printf(out, "  %s %-*s  %s\n", commands[i]->name,
-                         width - (int)strlen(commands[i]->name) - 1, commands[i]->usage,
-                         commands[i]->purpose);
+        if (is_in(commands[i], group)) {
+            fb_buffer_printf(out, "  %s %-*s  %s\n", commands[i]->name,
+                             width - (int)strlen(commands[i]->name) - 1, commands[i]->usage,
+                             commands[i]->purpose);
+        }
     }
-    fb_buffer_string(out, "\n\"flowctl COMMAND --help\" says all about one of them.\n\n");
+    fb_buffer_string(out, "\n\"flowctl COMMAND --help\" says all about one of them");
 }
 
-static int show_help(const struct command *command, struct fb_arena *arena)
+static const struct group *group_of(const char *word)
 {
-    const struct fb_options_plan plan = plan_of(command, arena);
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        if (word != NULL && strcmp(groups[i].name, word) == 0) {
+            return &groups[i];
+        }
+    }
+    return NULL;
+}
+
+/* Of a command; without one of a group; without either of all. */
+static int show_help(const struct command *command, const struct group *group,
+                     struct fb_arena *arena)
+{
+    struct fb_options_plan plan = plan_of(command, arena);
+    struct fb_buffer list = {.data = NULL};
     struct fb_buffer out = {.data = NULL};
     bool written;
 
     if (command == NULL) {
-        print_commands(&out);
+        print_commands(group, &list);
+        fb_buffer_append(&list, "", 1);
+        plan.purpose = list.failed ? purpose : list.data;
+    }
+    if (command == NULL && group != NULL) {
+        plan.executable = fb_arena_printf(arena, "flowctl %s", group->name);
     }
     fb_options_help(&plan, &out);
+    fb_buffer_finish(&list);
     fb_buffer_printf(&out, "\n%s", exit_codes);
     written = !out.failed && terminal_write((struct fb_text){.data = out.data, .size = out.size});
     fb_buffer_finish(&out);
@@ -189,29 +231,31 @@ static const struct command *find(const char *const *words, size_t count, size_t
 }
 
 /* "tools" alone, or with a word that does not belong to it. */
-static bool complain_of_group(const char *const *words, size_t count)
+static bool complain_of_group(const char *const *words, size_t count, struct fb_arena *arena)
 {
-    const size_t size = strlen(words[0]);
-    struct fb_buffer list = {.limit_bytes = 1024};
-    const char *before = "";
+    const struct group *group = group_of(words[0]);
+    const char *names[COMMANDS];
+    const char *list = "";
+    const char *nearest;
+    size_t known = 0;
 
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if (strncmp(commands[i]->name, words[0], size) == 0 && commands[i]->name[size] == ' ') {
-            fb_buffer_printf(&list, "%s\"flowctl %s\"", before, commands[i]->name);
-            before = ", ";
-        }
-    }
-    fb_buffer_append(&list, "", 1);
-    if (before[0] == '\0' || list.failed) {
-        fb_buffer_finish(&list);
+    if (group == NULL) {
         return false;
     }
-    if (count > 1) {
-        terminal_complain(list.data, "%s %s: unknown command; there are", words[0], words[1]);
-    } else {
-        terminal_complain(list.data, "%s: which of its commands? There are", words[0]);
+    for (size_t i = 0; i < COMMANDS && list != NULL; i++) {
+        if (is_in(commands[i], group)) {
+            names[known] = commands[i]->name + strlen(group->name) + 1;
+            list = fb_arena_printf(arena, "%s%s%s", list, known > 0 ? ", " : "", names[known]);
+            known++;
+        }
     }
-    fb_buffer_finish(&list);
+    nearest = count > 1 ? fb_text_nearest(words[1], names, known) : NULL;
+    terminal_complain(
+        fb_arena_printf(arena, "there are %s; see \"flowctl %s --help\"",
+                        list == NULL ? "others" : list, group->name),
+        count > 1 ? "%s %.100s: unknown command%s%s%s" : "%s: which of its commands?%s%s%s%s",
+        words[0], count > 1 ? words[1] : "", nearest == NULL ? "" : ", did you mean \"",
+        nearest == NULL ? "" : nearest, nearest == NULL ? "" : "\"?");
     return true;
 }
 
@@ -220,7 +264,7 @@ static int complain_of_unknown(const char *const *words, size_t count, struct fb
     const char *names[NAMES_MOST];
     const char *nearest;
 
-    if (complain_of_group(words, count)) {
+    if (complain_of_group(words, count, arena)) {
         return EXIT_USAGE;
     }
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -326,7 +370,7 @@ static int run_command(const struct command *command, int argc, char **argv,
         return status.code == FB_NOT_FOUND ? EXIT_CONFIG : EXIT_USAGE;
     }
     if (options.wish == FB_WISH_HELP) {
-        return show_help(command, arena);
+        return show_help(command, NULL, arena);
     }
     if (options.wish == FB_WISH_PRINT_CONFIG || options.wish == FB_WISH_PRINT_SCHEMA) {
         return show_config(command, options.wish, arena);
@@ -375,14 +419,19 @@ static int run_flowctl(int argc, char **argv, struct fb_arena *arena)
         (options.rest_count > 0 && strcmp(options.rest[0], "help") == 0)) {
         const size_t skipped = options.rest_count > 0 && strcmp(options.rest[0], "help") == 0;
 
-        return show_help(find(options.rest + skipped, options.rest_count - skipped, &used), arena);
+        command = find(options.rest + skipped, options.rest_count - skipped, &used);
+        return show_help(command, group_of(options.rest[skipped]), arena);
     }
     if (options.rest_count == 0 && options.wish != FB_WISH_RUN) {
         return show_config(NULL, options.wish, arena);
     }
     if (options.rest_count == 0) {
-        show_help(NULL, arena);
+        show_help(NULL, NULL, arena);
         return EXIT_USAGE;
+    }
+    if (command == NULL && group_of(options.rest[0]) != NULL && options.rest_count > 1 &&
+        strcmp(options.rest[1], "--help") == 0) {
+        return show_help(NULL, group_of(options.rest[0]), arena);
     }
     if (command == NULL) {
         return complain_of_unknown(options.rest, options.rest_count, arena);

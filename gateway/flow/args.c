@@ -153,7 +153,7 @@ static const char *read_one(const struct flow_arg *arg, struct fb_text value,
     switch (arg->kind) {
     case FLOW_ARG_TEXT:
         *(const char **)field = value_string(value, arena);
-        return *(const char **)field != NULL ? NULL
+        return *(const char **)field != NULL              ? NULL
                : fb_json_kind_of(value) == FB_JSON_STRING ? "wanted a string without NUL"
                                                           : "wanted a string";
     case FLOW_ARG_TEXTS:

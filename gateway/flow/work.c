@@ -93,8 +93,9 @@ bool work_is_of(struct work *work, const char *name, const char *agent)
     char id[FB_SESSION_ID_BYTES + 1];
 
     if (!fb_session_id_of(name, id)) {
-        work_invalid(work, "the session: wanted its name, 1 to 256 bytes, or the handle that flow_open "
-                           "told");
+        work_invalid(work,
+                     "the session: wanted its name, 1 to 256 bytes, or the handle that flow_open "
+                     "told");
         return false;
     }
     if (!is_agent(agent)) {

@@ -3,6 +3,7 @@
  */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "clients/flowctl/commands.h"
 #include "clients/flowctl/message_json.h"
@@ -63,6 +64,17 @@ static void print_full(const Flowbalancer__V1__FlowTask *task)
     }
 }
 
+/* Words without quotes about them are several arguments. */
+static char *words_of(const struct run *run)
+{
+    const char *words = "";
+
+    for (size_t i = 0; i < run->arg_count && words != NULL; i++) {
+        words = fb_arena_printf(run->arena, "%s%s%s", words, i > 0 ? " " : "", run->args[i]);
+    }
+    return as_field(words);
+}
+
 static int find(const struct run *run)
 {
     Flowbalancer__V1__FindRequest request = FLOWBALANCER__V1__FIND_REQUEST__INIT;
@@ -78,7 +90,7 @@ static int find(const struct run *run)
         return code;
     }
     request.context = &call.context;
-    request.q = as_field(run->arg_count > 0 ? run->args[0] : NULL);
+    request.q = words_of(run);
     request.where = as_field(find_options.where);
     request.order = as_field(find_options.order);
     request.page_size = (uint32_t)find_options.limit;
@@ -100,7 +112,9 @@ static int find(const struct run *run)
                            terminal_colour(TERMINAL_PLAIN),
                            found->task->agent[0] == '\0' ? "" : "*");
             terminal_write_foreign(fb_text_of(found->task->title));
-            print_text("  …", found->snippet);
+            if (strcmp(found->snippet, found->task->title) != 0) {
+                print_text("  …", found->snippet);
+            }
             if (find_options.full) {
                 print_full(found->task);
             }
@@ -109,6 +123,8 @@ static int find(const struct run *run)
     ended = session_call_end_stream(&call, stream);
     if (ended == EXIT_DONE && !run->globals->json && total > shown) {
         terminal_print("%zu of %" PRIu64 " shown\n", shown, total);
+    } else if (ended == EXIT_DONE && !run->globals->json && shown == 0) {
+        terminal_print("no such task\n");
     }
     session_call_end(&call);
     return ended != EXIT_DONE ? ended : shown > 0 ? EXIT_DONE : EXIT_NEGATIVE;
@@ -116,12 +132,13 @@ static int find(const struct run *run)
 
 const struct command command_sessions_find = {
     .name = "sessions find",
-    .usage = "[WORDS]",
+    .usage = "[WORD...]",
     .purpose = "find tasks by their words and by conditions, in all sessions or in one",
-    .details = "All WORDS occur; \"quoted ones\" side by side. With --json one task per line. Exit "
-               "code 1 when there\nis none",
+    .details =
+        "All WORDs occur; '\"quoted ones\"' side by side. Without any: all tasks, the last changed "
+        "first.\nWith --json one task per line. Exit code 1 when there is none",
     .options = find_table,
     .config = &find_options,
-    .most_args = 1,
+    .most_args = 32,
     .run = find,
 };

@@ -30,7 +30,7 @@ struct fb_status output_open(struct output *output, const char *path, struct fb_
         if (fd >= 0) {
             close(fd);
         }
-        return failed(arena, output->part);
+        return failed(arena, path);
     }
     return fb_ok;
 }

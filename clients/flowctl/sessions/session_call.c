@@ -127,12 +127,13 @@ void session_print_line(const Flowbalancer__V1__FlowSessionLine *line)
                    terminal_colour(TERMINAL_BOLD), line->session, terminal_colour(TERMINAL_PLAIN),
                    is_named ? " (" : "", is_named ? line->name : "", is_named ? ")" : "",
                    session_state_word(line->state), line->momentum, line->progress);
-    terminal_print(
-        "%" PRIu32 " tasks: %" PRIu32 " ready, %" PRIu32 " active (load %" PRIu32 " of %" PRIu32
-        "), %" PRIu32 " blocked, %" PRIu32 " resting, %" PRIu32 " completed, %" PRIu32
-        " failed, %" PRIu32 " cancelled; %" PRIu32 " agents, event %" PRId64 "\n",
-        line->tasks, line->ready, line->active, line->load, line->load_most, line->blocked,
-        line->resting, line->completed, line->failed, line->cancelled, line->agents, line->seq);
+    terminal_print("%" PRIu32 " tasks: %" PRIu32 " ready, %" PRIu32 " active (load %" PRIu32
+                   " of %" PRIu32 "), %" PRIu32 " blocked, %" PRIu32 " resting, %" PRIu32
+                   " completed, %" PRIu32 " failed, %" PRIu32 " cancelled; %" PRIu32
+                   " agent%s, event %" PRId64 "\n",
+                   line->tasks, line->ready, line->active, line->load, line->load_most,
+                   line->blocked, line->resting, line->completed, line->failed, line->cancelled,
+                   line->agents, line->agents == 1 ? "" : "s", line->seq);
 }
 
 /* What a task waits for, or what stands about it that the state does not say. */
@@ -153,6 +154,14 @@ static void put_remark(struct table *table, const Flowbalancer__V1__FlowTask *ta
     }
 }
 
+/* What was declared; nobody has to declare that what is completed is so wholly. */
+static uint32_t percent_of(const Flowbalancer__V1__FlowTask *task)
+{
+    return task->state == FLOWBALANCER__V1__FLOW_TASK_STATE__FLOW_TASK_STATE_COMPLETED
+               ? 100
+               : task->percent;
+}
+
 void session_print_tasks(Flowbalancer__V1__FlowTask *const *tasks, size_t count, int64_t now_ms)
 {
     struct table table = {
@@ -168,7 +177,7 @@ void session_print_tasks(Flowbalancer__V1__FlowTask *const *tasks, size_t count,
 
         table_put(&table, TERMINAL_PLAIN, "#%" PRIu32, task->task);
         table_put(&table, session_task_colour(task), "%s", session_task_word(task->state));
-        table_put(&table, TERMINAL_PLAIN, "%" PRIu32, task->percent);
+        table_put(&table, TERMINAL_PLAIN, "%" PRIu32, percent_of(task));
         table_put(&table, TERMINAL_PLAIN, "%" PRIu32, task->momentum);
         table_put(&table, TERMINAL_PLAIN, "%" PRIu32, task->weight);
         table_put(&table, TERMINAL_PLAIN, "%" PRIu32, task->priority);

@@ -154,7 +154,9 @@ static void cycle(struct listing *listing)
                         .task = refused->tasks[0],
                         .agent = NAMES_NONE,
                         .since_ms = refused->unix_ms},
-         "%u tasks would have waited for each other, and were refused that: %s#%u", refused->count,
+         "%s, and that was refused: %s#%u",
+         refused->count == 1 ? "a task would have waited for itself"
+                             : "tasks would have waited for each other",
          path, refused->tasks[0]);
 }
 

@@ -83,6 +83,22 @@ static bool resolve_keys(struct decision *d, const struct plan_command *command,
     return true;
 }
 
+static bool refuse_link(struct decision *d, uint32_t item, const struct plan_link *link)
+{
+    if (link->key.size != 0) {
+        return refusal_set(d, REFUSAL_NO_SUCH, 0, 0,
+                           "tasks[%u] names \"%.*s\", which is no task's key; plan that task, too, "
+                           "or take one that flow_find lists",
+                           item, (int)link->key.size, link->key.data);
+    }
+    return refusal_set(d, REFUSAL_NO_SUCH, link->task, 0,
+                       link->task != 0
+                           ? "tasks[%u] names task %u, which there is not; flow_find lists those "
+                             "there are"
+                           : "tasks[%u] names the plan's task %u, which there is not; leave it out",
+                       item, link->task != 0 ? link->task : link->item);
+}
+
 static bool resolve_links(struct decision *d, const struct plan_command *command,
                           const struct names *keys, const uint32_t *key_items,
                           struct planned *planned)
@@ -97,10 +113,7 @@ static bool resolve_links(struct decision *d, const struct plan_command *command
             const uint32_t on = link_target(s, keys, key_items, command->count, link);
 
             if (on == 0) {
-                return refusal_set(d, REFUSAL_NO_SUCH, link->task, 0,
-                                   "tasks[%u] hangs on what there is not: \"%.*s\" %u", i,
-                                   (int)link->key.size, link->key.size == 0 ? "" : link->key.data,
-                                   link->task != 0 ? link->task : link->item);
+                return refuse_link(d, i, link);
             }
             parents += link->kind == EVENT_LINK_PARENT;
             if (parents > 1) {

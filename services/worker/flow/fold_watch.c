@@ -243,6 +243,11 @@ void fold_watch_refused(struct session *session, const struct event *event)
     if (session->cycle_count == 0) {
         return;
     }
+    for (uint32_t i = 0; i < session->cycle_count; i++) {
+        if (session->cycle[i] > session->task_count) {
+            return; /* of a plan: its number will be that of another task */
+        }
+    }
     cycle->count =
         session->cycle_count < WATCH_CYCLE_NAMED ? session->cycle_count : WATCH_CYCLE_NAMED;
     memcpy(cycle->tasks, session->cycle, cycle->count * sizeof(*cycle->tasks));

@@ -59,8 +59,8 @@ bool refusal_no_such(struct decision *d, uint32_t task)
 static size_t name_task(const struct session *s, uint32_t task, char *at, size_t room)
 {
     const bool planned = task > s->task_count;
-    const int size =
-        snprintf(at, room, planned ? "tasks[%u]" : "%u", planned ? task - s->task_count - 1 : task);
+    const int size = snprintf(at, room, planned ? "tasks[%u]" : "#%u",
+                              planned ? task - s->task_count - 1 : task);
 
     return size < 0 || (size_t)size >= room ? 0 : (size_t)size;
 }
@@ -81,7 +81,9 @@ bool refusal_cycle(struct decision *d)
     }
     (void)name_task(s, s->cycle[0], path + used, sizeof(path) - used);
     return refusal_set(d, REFUSAL_CYCLE, s->cycle[0] > s->task_count ? 0 : s->cycle[0], 0,
-                       "these tasks would wait for each other: %s; leave out one of the links",
+                       "%s: %s; leave out one of the links",
+                       s->cycle_count == 1 ? "this task would wait for itself"
+                                           : "these tasks would wait for each other",
                        path);
 }
 
@@ -99,6 +101,20 @@ bool refusal_held(struct decision *d, uint32_t number)
     return false;
 }
 
+/* Who holds it said another fence: it was claimed anew, or the number was mistaken. */
+static bool refuse_fence(struct decision *d, uint32_t number, uint64_t given)
+{
+    const struct task *task = &d->session->tasks[number];
+    const uint64_t fence = task->lease.fence;
+
+    (void)refusal_set(d, REFUSAL_CONFLICT, number, 0,
+                      "task %u is yours, but with fence %llu, not %llu; call again with that fence",
+                      number, (unsigned long long)fence, (unsigned long long)given);
+    d->refusal.holder = d->session->agent_names.texts[task->lease.agent];
+    d->refusal.fence = fence;
+    return false;
+}
+
 bool refusal_stale(struct decision *d, struct fb_text agent, uint32_t number, uint64_t fence,
                    struct fb_text note, struct event_evidence_list evidence)
 {
@@ -108,13 +124,16 @@ bool refusal_stale(struct decision *d, struct fb_text agent, uint32_t number, ui
         .task = number,
         .unattached = {.fence = fence, .note = note, .evidence = evidence},
     };
+    const struct lease *lease = &d->session->tasks[number].lease;
 
     if ((note.size != 0 || evidence.count != 0) &&
         !deciding_emit_for(d, (struct fb_text){.size = 0}, kept)) {
         return false;
     }
-    if (d->session->tasks[number].lease.fence != 0) {
-        return refusal_held(d, number);
+    if (lease->fence != 0) {
+        return fb_text_equal(d->session->agent_names.texts[lease->agent], agent)
+                   ? refuse_fence(d, number, fence)
+                   : refusal_held(d, number);
     }
     return refusal_set(
         d, REFUSAL_CONFLICT, number, 0,

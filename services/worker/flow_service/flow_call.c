@@ -387,8 +387,9 @@ bool flow_task(struct flow_call *f, struct decision *d, const Flowbalancer__V1__
     }
     *task = ref->task;
     return session_task(d->session, ref->task) != NULL ||
-           no_such(f, fb_arena_printf(f->arena, "there is no task %u; flow_find lists those there are",
-                                      ref->task));
+           no_such(f,
+                   fb_arena_printf(f->arena, "there is no task %u; flow_find lists those there are",
+                                   ref->task));
 }
 
 const char *flow_meet_twins(struct flow_call *f, const struct session *session)

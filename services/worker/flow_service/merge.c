@@ -208,6 +208,11 @@ static void on_reader_end(void *self, struct fb_status status)
 
     m->reader = NULL;
     if (status.code == FB_NOT_FOUND) {
+        const struct fb_text session = m->logs[m->reading].session;
+
+        status = fb_arena_fail(fb_call_arena(m->importing.call), FB_NOT_FOUND,
+                               "there is no session \"%.*s\"; flow_find lists those there are",
+                               (int)session.size, session.data);
         (void)fb_call_add_trailer(m->importing.call, "flowbalancer-reason", FB_TEXT("no_such"));
     }
     if (!fb_is_ok(status)) {

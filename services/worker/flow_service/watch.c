@@ -131,6 +131,11 @@ static void on_reader_end(void *self, struct fb_status status)
     struct flow_watch *watch = self;
 
     if (status.code == FB_NOT_FOUND) {
+        status =
+            fb_arena_fail(fb_call_arena(watch->call), FB_NOT_FOUND,
+                          "context.session: there is no session \"%.128s\"; flow_open makes it, "
+                          "flow_find lists those there are",
+                          watch->request->context->session);
         (void)fb_call_add_trailer(watch->call, "flowbalancer-reason", FB_TEXT("no_such"));
     }
     end(watch, status);

@@ -108,8 +108,8 @@ void call_end_no_such(struct keeper_call *call)
 {
     call_end(call,
              fb_arena_fail(call->arena, FB_NOT_FOUND,
-                           "context.session: there is no session \"%.*s\"; open it, or list those "
-                           "there are",
+                           "context.session: there is no session \"%.*s\"; flow_open makes it, "
+                           "flow_find lists those there are",
                            (int)call->session.size, call->session.data),
              "no_such", "", 0);
 }

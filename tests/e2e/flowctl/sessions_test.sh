@@ -63,10 +63,22 @@ expect_in "waits for #2" "$HOME/out"
 expect_not_in "lay the ground" "$HOME/out"
 expect_code 0 flowctl sessions show older-file@ada --all --json
 expect_json "$HOME/out" .tasks.length 6
-expect_code 1 flowctl sessions show nobody
-expect_in nobody "$HOME/err"
+for command in show watch top graph export; do
+    expect_code 1 flowctl sessions "$command" nobody
+    expect_in 'there is no session "nobody" (no_such)' "$HOME/err"
+    expect_in "flow_open makes it" "$HOME/err"
+done
+expect_code 1 flowctl sessions graph older-file --around 99
+expect_in "there is no task 99 (no_such)" "$HOME/err"
+expect_code 1 flowctl sessions graph older-file --output "$HOME/no-such/graph.dot"
+expect_in "$HOME/no-such/graph.dot: No such file" "$HOME/err"
 expect_code 0 flowctl sessions find roof --json
 expect_json "$HOME/out" .task.title "build the roof"
+expect_code 0 flowctl sessions find --where "state:ready"
+expect_in "older-file#2 ready  build walls" "$HOME/out"
+expect_not_in "build the roof" "$HOME/out"
+expect_code 0 flowctl sessions find build walls --where "state:queued"
+expect_in "older-file#2 ready  build walls" "$HOME/out"
 expect_code 0 flowctl sessions find --session older-file --where "state:ready"
 expect_in "build walls" "$HOME/out"
 expect_code 1 flowctl sessions find nothing-of-the-kind

@@ -9,13 +9,16 @@ source "$(dirname "$0")/setup.sh"
 
 expect_code 0 flowctl --help
 for command in up down status health doctor import "tools ls" "tools call" calls drain "store check" \
-    "store backup"; do
+    "store backup" "sessions ls" "sessions show" "sessions find" "sessions watch" "sessions top" \
+    "sessions graph" "sessions export" "sessions import" "sessions merge" "sessions undo"; do
     expect_in "  $command " "$HOME/out"
 done
+[[ $(head -n 1 "$HOME/out") == "Usage: flowctl COMMAND"* ]] || fail "help does not begin with the usage"
 expect_in "Exit codes" "$HOME/out"
 expect_in "--router" "$HOME/out"
 for command in up down status health doctor import "tools ls" "tools call" calls drain "store check" \
-    "store backup"; do
+    "store backup" "sessions ls" "sessions show" "sessions find" "sessions watch" "sessions top" \
+    "sessions graph" "sessions export" "sessions import" "sessions merge" "sessions undo"; do
     # shellcheck disable=SC2086 # two words are two arguments
     expect_code 0 flowctl $command --help
     expect_in "Usage: flowctl $command" "$HOME/out"
@@ -37,8 +40,18 @@ expect_code 64 flowctl
 expect_code 64 flowctl docter
 expect_in 'did you mean "doctor"?' "$HOME/err"
 expect_code 64 flowctl tools
-expect_in '"flowctl tools ls", "flowctl tools call"' "$HOME/err"
+expect_in 'there are ls, call' "$HOME/err"
 expect_code 64 flowctl tools lst
+expect_in 'did you mean "ls"?' "$HOME/err"
+for group in tools sessions store; do
+    expect_code 0 flowctl $group --help
+    expect_in "Usage: flowctl $group COMMAND" "$HOME/out"
+    expect_not_in "  up " "$HOME/out"
+    cp "$HOME/out" "$HOME/group"
+    expect_code 0 flowctl help $group
+    cmp "$HOME/out" "$HOME/group" || fail "help $group is other than $group --help"
+done
+expect_in "  store backup " "$HOME/out"
 expect_code 64 flowctl status extra
 expect_in "too many arguments" "$HOME/err"
 expect_code 64 flowctl tools call

@@ -74,7 +74,7 @@ static void a_cycle_is_named_by_its_path(void **state)
     refuse_edit(&w, &edit, REFUSAL_CYCLE, " -> ");
     assert_true(w.d.refusal.task == 1 || w.d.refusal.task == 2);
     edit.task = 1;
-    refuse_edit(&w, &edit, REFUSAL_CYCLE, "1 -> 1;");
+    refuse_edit(&w, &edit, REFUSAL_CYCLE, "wait for itself: #1 -> #1;");
     assert_true(next(&w, ann, 2));
     assert_false(decide_pulse(
         &w.d,
@@ -120,7 +120,7 @@ static void a_plan_is_refused_by_the_place_of_what_is_wrong(void **state)
     items[1].task.needs = (struct event_texts){.items = &word, .count = 1};
     refuse_plan(&w, items, 2, REFUSAL_INVALID, "tasks[1].needs:");
     items[1] = item("", &lost, 1);
-    refuse_plan(&w, items, 2, REFUSAL_NO_SUCH, "tasks[1] hangs on what there is not: \"\" 77");
+    refuse_plan(&w, items, 2, REFUSAL_NO_SUCH, "tasks[1] names task 77, which there is not");
     items[1] = item("", &behind, 1);
     refuse_plan(&w, items, 2, REFUSAL_NO_SUCH, "tasks[1]");
     items[1] = item("", &odd, 1);
@@ -296,7 +296,8 @@ static void stale_fences_are_refused_with_the_holder_and_its_fence(void **state)
     assert_true(plan(&w, &one, 1));
     assert_true(next(&w, ann, 1));
     assert_false(done(&w, ann, 1, 999));
-    expect(&w, REFUSAL_CONFLICT, "held by ann with fence 1");
+    expect(&w, REFUSAL_CONFLICT, "task 1 is yours, but with fence 1, not 999; call again");
+    assert_int_equal(w.d.refusal.fence, 1);
     assert_false(done(&w, bob, 1, 1));
     expect(&w, REFUSAL_CONFLICT, "held by ann with fence 1");
     assert_true(fb_text_is(w.d.refusal.holder, "ann"));
