@@ -83,8 +83,9 @@ def main():
                 print(f"#{task.task} {task.title}: {line.progress}% of the session is done")
         except grpc.RpcError as error:
             # The message says what, where and the way out; the trailer, in one word, why.
-            reason = dict(error.trailing_metadata() or ()).get("flowbalancer-reason", "")
-            print(f"{error.code().name} {reason}: {error.details()}", file=sys.stderr)
+            reason = dict(error.trailing_metadata() or ()).get("flowbalancer-reason")
+            said = f" ({reason})" if reason else ""
+            print(f"{error.code().name}{said}: {error.details()}", file=sys.stderr)
             return 1
     return 0
 
