@@ -30,6 +30,7 @@ static const size_t per_token[] = {
 /* Walks run by run; returns the offset at which more than `most` tokens would have been taken. */
 static size_t walk(struct fb_text text, size_t most, size_t *tokens)
 {
+    bool begun = false; /* by a capital, which counts with its word */
     size_t at = 0;
 
     *tokens = 0;
@@ -44,15 +45,18 @@ static size_t walk(struct fb_text text, size_t most, size_t *tokens)
         run = end - at;
         /* One space belongs to the word behind it, a capital to its word. */
         if ((shape == SHAPE_SPACE && run == 1 && text.data[at] == ' ') ||
-            (shape == SHAPE_UPPER && run == 1)) {
+            (shape == SHAPE_UPPER && run == 1 && end < text.size &&
+             shape_of((unsigned char)text.data[end]) == SHAPE_LOWER)) {
+            begun = shape == SHAPE_UPPER;
             at = end;
             continue;
         }
         while (at < end) {
             if (*tokens == most) {
-                return at;
+                return begun ? at - 1 : at;
             }
             ++*tokens;
+            begun = false;
             at = end - at > per_token[shape] ? at + per_token[shape] : end;
         }
     }

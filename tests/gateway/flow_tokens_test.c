@@ -26,6 +26,17 @@ static void words_digits_and_marks_are_counted_by_their_shapes(void **state)
     }
 }
 
+static void a_capital_that_begins_no_word_counts_as_well(void **state)
+{
+    static const char text[] = "A B C D";
+
+    (void)state;
+    assert_int_equal(tokens_of(fb_text_of("X")), 1);
+    assert_int_equal(tokens_of(fb_text_of("T1")), 2);
+    assert_int_equal(tokens_of(fb_text_of(text)), 4);
+    assert_int_equal(tokens_cut(fb_text_of(text), 2).size, strlen("A B "));
+}
+
 static void a_cut_is_a_beginning_of_whole_characters_within_the_bound(void **state)
 {
     static const char text[] = "Two \xe4\xbd\x9c\xe6\xa5\xad and \xf0\x9f\x8e\xaf 1234567 words.";
@@ -88,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_digits_and_marks_are_counted_by_their_shapes),
+        cmocka_unit_test(a_capital_that_begins_no_word_counts_as_well),
         cmocka_unit_test(a_cut_is_a_beginning_of_whole_characters_within_the_bound),
         cmocka_unit_test(what_people_write_stays_on_its_line),
         cmocka_unit_test(spans_are_said_in_the_unit_that_fits),

@@ -246,7 +246,7 @@ bool decide_undo(struct decision *decision, const struct undo_command *command);
 bool decide_mute(struct decision *decision, struct fb_text agent, uint32_t alarm_kind,
                  uint32_t task, int64_t until_ms);
 
-/* How the evidence of a task was found, 1 to 64 looks. */
+/* How the evidence of a task was found, 1 to 64 looks; no event where that is known already. */
 bool decide_verify(struct decision *decision, struct fb_text agent, uint32_t task,
                    const struct event_look *looks, size_t count);
 

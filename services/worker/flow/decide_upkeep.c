@@ -35,7 +35,13 @@ bool decide_verify(struct decision *d, struct fb_text agent, uint32_t task,
         .verified = {.looks = looks, .look_count = count},
     };
 
-    return begin(d, agent) && deciding_knows(d, task) && emit(d, agent, verified);
+    const struct disproof_look found = disproofs_look(looks, count);
+
+    if (!begin(d, agent) || !deciding_knows(d, task)) {
+        return false;
+    }
+    /* To look again at what is as it was changes nothing. */
+    return disproofs_know(&d->session->watch.disproofs, task, &found) || emit(d, agent, verified);
 }
 
 bool decide_move(struct decision *d, struct fb_text agent, const struct event *event)

@@ -1,7 +1,8 @@
 #include "services/worker/flow/disproofs.h"
 
-#include <stddef.h>
 #include <string.h>
+
+#include "services/worker/flow/event.h"
 
 /* As much of it as fits, no character cut in two. */
 static void keep(char *at, size_t most, struct fb_text text)
@@ -69,4 +70,38 @@ void disproofs_looked(struct disproofs *disproofs, uint32_t task, const struct d
     item->changed = look->changed;
     keep(item->ref, DISPROOF_REF_BYTES, look->ref);
     keep(item->host, DISPROOF_HOST_BYTES, look->host);
+}
+
+bool disproofs_know(const struct disproofs *disproofs, uint32_t task,
+                    const struct disproof_look *look)
+{
+    const uint32_t at = place_of(disproofs, task);
+    const struct disproof *item = disproofs->items + at; /* behind the last where there is none */
+    struct disproof seen = {.missing = look->missing, .changed = look->changed};
+
+    if (at == disproofs->count) {
+        return look->missing + look->changed == 0;
+    }
+    keep(seen.ref, DISPROOF_REF_BYTES, look->ref);
+    keep(seen.host, DISPROOF_HOST_BYTES, look->host);
+    return item->missing == seen.missing && item->changed == seen.changed &&
+           strcmp(item->ref, seen.ref) == 0 && strcmp(item->host, seen.host) == 0;
+}
+
+struct disproof_look disproofs_look(const struct event_look *looks, size_t count)
+{
+    struct disproof_look found = {.missing = 0};
+
+    for (size_t i = 0; i < count; i++) {
+        const bool missing = looks[i].state == EVENT_LOOK_MISSING;
+        const bool changed = looks[i].state == EVENT_LOOK_CHANGED;
+
+        if ((missing || changed) && found.missing + found.changed == 0) {
+            found.ref = looks[i].ref;
+            found.host = looks[i].host;
+        }
+        found.missing += missing;
+        found.changed += changed;
+    }
+    return found;
 }

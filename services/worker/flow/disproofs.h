@@ -7,9 +7,13 @@
  * The last DISPROOFS of them. A value; one thread at a time.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "runtime/base/text.h"
+
+struct event_look; /* event.h */
 
 enum { DISPROOFS = 32, DISPROOF_REF_BYTES = 120, DISPROOF_HOST_BYTES = 64 };
 
@@ -35,6 +39,13 @@ struct disproof_look {
     struct fb_text ref; /* the first that is missing or changed */
     struct fb_text host;
 };
+
+/* What the looks at the pieces of one task come to; its texts are theirs. */
+struct disproof_look disproofs_look(const struct event_look *looks, size_t count);
+
+/* Whether this is what is known of the task anyway. */
+bool disproofs_know(const struct disproofs *disproofs, uint32_t task,
+                    const struct disproof_look *look);
 
 /* Replaces what was known of the task; nothing missing or changed clears it. */
 void disproofs_looked(struct disproofs *disproofs, uint32_t task, const struct disproof_look *look,

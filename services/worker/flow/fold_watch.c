@@ -145,20 +145,9 @@ static void heard(struct session *session, uint32_t agent, const struct fold_bef
 
 struct fb_status fold_verified(struct session *session, const struct event *event)
 {
-    struct disproof_look found = {.missing = 0};
+    const struct disproof_look found =
+        disproofs_look(event->verified.looks, event->verified.look_count);
 
-    for (size_t i = 0; i < event->verified.look_count; i++) {
-        const struct event_look *look = &event->verified.looks[i];
-        const bool missing = look->state == EVENT_LOOK_MISSING;
-        const bool changed = look->state == EVENT_LOOK_CHANGED;
-
-        if ((missing || changed) && found.missing + found.changed == 0) {
-            found.ref = look->ref;
-            found.host = look->host;
-        }
-        found.missing += missing;
-        found.changed += changed;
-    }
     disproofs_looked(&session->watch.disproofs, event->task, &found, event->unix_ms);
     return fb_ok;
 }

@@ -31,6 +31,22 @@ static void the_last_look_counts_and_the_first_time(void **state)
     assert_int_equal(disproofs.count, 0);
 }
 
+static void only_a_look_that_finds_something_else_is_news(void **state)
+{
+    struct disproof_look elsewhere = gone;
+    struct disproofs disproofs = {.count = 0};
+
+    (void)state;
+    elsewhere.host = (struct fb_text){.data = "i", .size = 1};
+    assert_true(disproofs_know(&disproofs, 4, &fine));
+    assert_false(disproofs_know(&disproofs, 4, &gone));
+    disproofs_looked(&disproofs, 4, &gone, 10);
+    assert_true(disproofs_know(&disproofs, 4, &gone));
+    assert_false(disproofs_know(&disproofs, 4, &elsewhere));
+    assert_false(disproofs_know(&disproofs, 4, &fine));
+    assert_true(disproofs_know(&disproofs, 5, &fine));
+}
+
 static void of_too_many_the_oldest_goes(void **state)
 {
     struct disproofs disproofs = {.count = 0};
@@ -65,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_look_counts_and_the_first_time),
+        cmocka_unit_test(only_a_look_that_finds_something_else_is_news),
         cmocka_unit_test(of_too_many_the_oldest_goes),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
     };
