@@ -177,9 +177,10 @@ static void kept(struct keeper_held *held, int64_t last_sequence)
     held_look(held);
 }
 
-/* What was decided from the first append on was not kept, and will not be. */
+/* What was decided from the first append on was not kept, and will not be; what was before it is. */
 static void fail_decided(struct keeper_held *held, struct fb_status status, const char *reason)
 {
+    calls_settle(held);
     calls_fail_all(&held->deciding, status, reason, "", 0);
     held_reload(held);
 }
