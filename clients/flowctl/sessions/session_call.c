@@ -207,6 +207,16 @@ void session_print_alarms(Flowbalancer__V1__FlowAlarm *const *alarms, size_t cou
     }
 }
 
+static bool is_learned(const Flowbalancer__V1__FlowForecast *forecast)
+{
+    for (size_t i = 0; i < forecast->n_completion; i++) {
+        if (forecast->completion[i]->labels > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void session_print_forecast(const Flowbalancer__V1__FlowForecast *forecast)
 {
     char half[UNITS_ROOM];
@@ -222,12 +232,10 @@ void session_print_forecast(const Flowbalancer__V1__FlowForecast *forecast)
                        units_ms(one->horizon_ms, half), 100 * one->probability);
         if (one->model) {
             terminal_print(" (skill %.2f)", one->skill);
-        } else {
-            terminal_print(" (baseline)");
         }
     }
     if (forecast->n_completion > 0) {
-        terminal_print("\n");
+        terminal_print("%s\n", is_learned(forecast) ? "" : "; nothing is learned yet");
     }
     if (forecast->remaining_p50_ms > 0) {
         terminal_print("time left: %s, nine times in ten less than %s\n",

@@ -50,7 +50,7 @@ void session_print_tasks(Flowbalancer__V1__FlowTask *const *tasks, size_t count,
 /* What somebody should look at, one line each with its suggestion. */
 void session_print_alarms(Flowbalancer__V1__FlowAlarm *const *alarms, size_t count);
 
-/* "a completion within 30 min: 62 % (baseline)" and "about 3 h left, at most 5 h". */
+/* "a completion within 30 min: 62 % (skill 0.15)" and "about 3 h left, at most 5 h". */
 void session_print_forecast(const Flowbalancer__V1__FlowForecast *forecast);
 
 #endif

@@ -5,7 +5,7 @@
 #include "services/worker/flow_service/draw_parts.h"
 
 enum {
-    BOX_WIDTH = 232,
+    BOX_WIDTH = 256, /* TITLE_LETTERS wide ones of common fonts, and the mark before them */
     BOX_HEIGHT = 46,
     GAP_X = 72,
     GAP_Y = 16,
@@ -14,6 +14,7 @@ enum {
     COLUMN_ROWS = 40, /* a layer with more has several columns */
     TITLE_LETTERS = 25,
     TELL_LETTERS = 512,
+    LEGEND_WIDTH = 104, /* of each look */
 };
 
 struct look {
@@ -152,8 +153,9 @@ static bool place(struct canvas *canvas, struct fb_arena *arena)
         rows = row > rows ? row : rows;
     }
     canvas->width = 2 * MARGIN + column * (BOX_WIDTH + GAP_X) + BOX_WIDTH;
-    canvas->width =
-        canvas->width < 2 * MARGIN + LOOKS * 96 ? 2 * MARGIN + LOOKS * 96 : canvas->width;
+    canvas->width = canvas->width < 2 * MARGIN + LOOKS * LEGEND_WIDTH
+                        ? 2 * MARGIN + LOOKS * LEGEND_WIDTH
+                        : canvas->width;
     canvas->height = 2 * MARGIN + HEAD + rows * (BOX_HEIGHT + GAP_Y);
     return true;
 }
@@ -190,9 +192,9 @@ static void put_head(const struct canvas *canvas)
                          "<rect x=\"%d\" y=\"%d\" width=\"14\" height=\"14\" rx=\"%d\" fill=\"%s\" "
                          "stroke=\"%s\" stroke-dasharray=\"%s\"/>"
                          "<text x=\"%d\" y=\"%d\" font-size=\"12\">%s %s</text>\n",
-                         MARGIN + i * 96, MARGIN + 28, looks[i].corner / 3, looks[i].fill,
-                         looks[i].stroke, looks[i].dash, MARGIN + i * 96 + 19, MARGIN + 40,
-                         looks[i].glyph, looks[i].name);
+                         MARGIN + i * LEGEND_WIDTH, MARGIN + 28, looks[i].corner / 3, looks[i].fill,
+                         looks[i].stroke, looks[i].dash, MARGIN + i * LEGEND_WIDTH + 19,
+                         MARGIN + 40, looks[i].glyph, looks[i].name);
     }
 }
 
