@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define MAD_TO_SIGMA 1.4826
-#define FEW_WIDEN    2.0 /* a scale of few is not known well */
+#define FEW_WIDEN    2.0  /* a scale of few is not known well */
 #define LN_MOST      35.0 /* longer than any time there is */
 
 static double ln_of(int64_t span_ms)
