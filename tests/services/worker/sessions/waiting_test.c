@@ -61,6 +61,30 @@ static void work_that_comes_while_the_wait_is_not_on_disk_yet_finds_it(void **st
     ask_finish(&plan);
 }
 
+static void of_two_waits_of_an_agent_the_one_hears_that_the_work_was_given_to(void **state)
+{
+    struct world *world = *state;
+    struct keeper *keeper = world_keeper(world, 0, &usual);
+    struct ask picky = waiting_for_work("a");
+    struct ask any = waiting_for_work("a");
+
+    must(world, keeper, (struct ask){.kind = ASK_OPEN, .session = "s"});
+    picky.request = "picky";
+    picky.call.wants = 2;
+    any.request = "any";
+    ask_begin(keeper, &picky);
+    world_until(world, &picky.waited);
+    ask_begin(keeper, &any);
+    world_until(world, &any.waited);
+    must(world, keeper, (struct ask){.kind = ASK_PLAN, .session = "s", .count = 1});
+    ask_wait(world, &any);
+    assert_int_equal(any.cause, KEEPER_GRANTED);
+    assert_int_equal(any.got_task, 1);
+    assert_false(picky.ended);
+    ask_finish(&any);
+    ask_finish(&picky);
+}
+
 static void a_grant_to_a_caller_that_went_away_stays_its_agents(void **state)
 {
     struct world *world = *state;
@@ -230,6 +254,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(work_goes_to_the_agents_that_wait_in_the_commit_that_made_it),
         WORLD_TEST(work_that_comes_while_the_wait_is_not_on_disk_yet_finds_it),
+        WORLD_TEST(of_two_waits_of_an_agent_the_one_hears_that_the_work_was_given_to),
         WORLD_TEST(a_grant_to_a_caller_that_went_away_stays_its_agents),
         WORLD_TEST(a_caller_that_went_away_is_given_nothing),
         WORLD_TEST(waiting_ends_when_its_time_is_over),
