@@ -388,7 +388,8 @@ void mcp_line_too_long(struct mcp *mcp)
     static const struct reply nobody = {.batch = NULL};
 
     refuse(mcp, &nobody, JSONRPC_INVALID_REQUEST,
-           "the line is longer than --max-line of the gateway allows; it was skipped");
+           "the line is longer than --max-line of the gateway allows and was skipped; send it in "
+           "parts");
 }
 
 /* --- life --- */

@@ -196,7 +196,7 @@ static void on_looked(struct work *work)
     const struct look_job *job = work->look;
     Flowbalancer__V1__FlowEvidence *evidence[FB_EVIDENCE_MOST];
     Flowbalancer__V1__FlowEvidence room[FB_EVIDENCE_MOST];
-    static char host[FB_EVIDENCE_HOST_BYTES + 1];
+    char host[FB_EVIDENCE_HOST_BYTES + 1];
 
     work->look = NULL;
     fb_evidence_host(host);

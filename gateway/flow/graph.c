@@ -170,7 +170,8 @@ static void say_graph(struct work *work)
         }
     }
     if (lines.count < total) {
-        fb_buffer_printf(&work->text, "\n%" PRIu64 " tasks left out; raise budget",
+        fb_buffer_printf(&work->text,
+                         "\n%" PRIu64 " tasks left out; raise budget, or name a task in q",
                          total - lines.count);
     }
     budget_end(&lines, total, "");

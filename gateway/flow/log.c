@@ -53,8 +53,12 @@ static void put_field(struct fb_buffer *out, const ProtobufCMessage *message,
             fb_buffer_printf(out, " %s %" PRIu32, field->name, *(const uint32_t *)at);
         }
         break;
-    case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_INT64:
+        if (*(const int64_t *)at != 0) {
+            fb_buffer_printf(out, " %s %" PRId64, field->name, *(const int64_t *)at);
+        }
+        break;
+    case PROTOBUF_C_TYPE_UINT64:
         if (*(const uint64_t *)at != 0) {
             fb_buffer_printf(out, " %s %" PRIu64, field->name, *(const uint64_t *)at);
         }

@@ -66,6 +66,8 @@ static const struct flow_arg item_table[] = {
     {.name = NULL},
 };
 
+static const char too_large[] = "the plan is too large; plan it in parts";
+
 static const char *text_or_empty(const char *text)
 {
     return text != NULL ? text : "";
@@ -86,7 +88,7 @@ static bool put_links(struct work *work, const struct item_args *args,
 
     refs.items = fb_arena_zalloc(&work->arena, refs.count + 3, sizeof(refs.items[0]));
     if (refs.items == NULL) {
-        work_fail(work, FB_RESOURCE_EXHAUSTED, "the plan is too large; plan it in parts");
+        work_fail(work, FB_RESOURCE_EXHAUSTED, too_large);
         return false;
     }
     for (size_t i = 0; i < args->after.count; i++) {
@@ -127,20 +129,18 @@ static Flowbalancer__V1__FlowPlanItem *read_item(struct work *work, struct fb_te
     const char *before;
     const char *why;
 
-    item = work_alloc(work, 1, sizeof(*item));
-    if (item == NULL) {
-        return NULL;
-    }
-    task = work_alloc(work, 1, sizeof(*task));
-    if (task == NULL) {
+    item = fb_arena_alloc(&work->arena, sizeof(*item));
+    task = fb_arena_alloc(&work->arena, sizeof(*task));
+    before = fb_arena_printf(&work->arena, "tasks[%zu].", number);
+    if (item == NULL || task == NULL || before == NULL) {
+        work_fail(work, FB_RESOURCE_EXHAUSTED, too_large);
         return NULL;
     }
     why = fb_json_kind_of(object) == FB_JSON_OBJECT
-              ? flow_args_read(item_table, object, "", &work->arena, &args)
-              : "wanted an object";
+              ? flow_args_read(item_table, object, before, &work->arena, &args)
+              : fb_arena_printf(&work->arena, "tasks[%zu]: wanted an object", number);
     if (why != NULL) {
-        before = fb_arena_printf(&work->arena, "tasks[%zu].%s", number, why);
-        work_invalid(work, before != NULL ? before : why);
+        work_invalid(work, why);
         return NULL;
     }
     *item = empty_item;

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "gateway/flow/tokens.h"
+#include "gateway/flow/budget.h"
 #include "gateway/flow/verbs.h"
 #include "gateway/values.h"
 
@@ -33,22 +33,8 @@ struct counts {
     size_t not_files;
     size_t elsewhere;
     size_t bad;
+    size_t left_out; /* of the last two, for which there was no room */
 };
-
-static void put_line(struct work *work, struct verifying *verifying, struct fb_buffer *line)
-{
-    const struct fb_text text = {line->data, line->size};
-    const size_t tokens = tokens_of(text) + 1;
-
-    if (tokens <= verifying->budget) {
-        verifying->budget -= tokens;
-        fb_buffer_string(&work->text, work->text.size > 0 ? "\n" : "");
-        fb_buffer_text(&work->text, text);
-        words_key(&work->json, NULL);
-        fb_buffer_json_string(&work->json, text);
-    }
-    fb_buffer_finish(line);
-}
 
 static const char *said_state(Flowbalancer__V1__FlowEvidenceState state)
 {
@@ -59,8 +45,8 @@ static const char *said_state(Flowbalancer__V1__FlowEvidenceState state)
                                                                                        : NULL;
 }
 
-static void say_one(struct work *work, struct verifying *verifying,
-                    const Flowbalancer__V1__FlowVerified *of, struct counts *counts)
+static void say_one(struct budget *lines, const Flowbalancer__V1__FlowVerified *of,
+                    struct counts *counts)
 {
     const char *state = said_state(of->state);
     struct fb_buffer line = {0};
@@ -81,18 +67,18 @@ static void say_one(struct work *work, struct verifying *verifying,
         fb_buffer_string(&line, state != NULL ? ", on " : ", it is on ");
         words_put(&line, of->evidence->host, REF_TOKENS);
     }
-    put_line(work, verifying, &line);
+    counts->left_out += !budget_add(lines, &line);
 }
 
 static void say_verified(struct work *work)
 {
     const Flowbalancer__V1__VerifyResponse *reply = work_reply(work);
-    struct verifying *verifying = work->state;
+    const struct verifying *verifying = work->state;
+    struct budget lines = budget_begin(work, verifying->budget);
     struct counts counts = {.bad = 0};
 
-    fb_buffer_string(&work->json, "{\"lines\":[");
     for (size_t i = 0; i < reply->n_verified; i++) {
-        say_one(work, verifying, reply->verified[i], &counts);
+        say_one(&lines, reply->verified[i], &counts);
     }
     fb_buffer_string(&work->json, "]");
     fb_buffer_printf(&work->text,
@@ -101,6 +87,9 @@ static void say_verified(struct work *work)
                      work->text.size > 0 ? "\n" : "", counts.unchanged, counts.bad,
                      counts.elsewhere, verifying->host, counts.not_files,
                      reply->truncated ? "; there is more, ask by task" : "");
+    if (counts.left_out > 0) {
+        fb_buffer_printf(&work->text, "; %zu lines left out, raise budget", counts.left_out);
+    }
     words_number(&work->json, "total", (int64_t)reply->n_verified);
     words_number(&work->json, "unchanged", (int64_t)counts.unchanged);
     words_number(&work->json, "bad", (int64_t)counts.bad);

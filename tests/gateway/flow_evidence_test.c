@@ -153,6 +153,24 @@ static void evidence_is_verified_where_it_is(void **state)
     assert_true(folder_remove(folder));
 }
 
+static void lines_that_the_budget_has_no_room_for_are_counted(void **state)
+{
+    Flowbalancer__V1__VerifyResponse response = FLOWBALANCER__V1__VERIFY_RESPONSE__INIT;
+    Flowbalancer__V1__FlowEvidence evidence = file_of("/none/c.c", "elsewhere");
+    Flowbalancer__V1__FlowVerified verified = FLOWBALANCER__V1__FLOW_VERIFIED__INIT;
+    Flowbalancer__V1__FlowVerified *pointers[] = {&verified, &verified, &verified};
+    struct world *world = *state;
+
+    verified.task = 3;
+    verified.evidence = &evidence;
+    response.n_verified = 3;
+    response.verified = pointers;
+    call_flow(world, "flow_find", "{\"session\":\"w\",\"view\":\"evidence\",\"budget\":1}");
+    reply(world, &response.base);
+    hears(world, "\"lines\":[\"#3 not checked /none/c.c, it is on elsewhere\"]", "\"elsewhere\":3",
+          "; 2 lines left out, raise budget");
+}
+
 static void one_tasks_evidence_is_asked_for_by_its_name(void **state)
 {
     struct world *world = *state;
@@ -172,6 +190,7 @@ int main(void)
         in_flow(files_are_digested_and_the_rest_is_recorded),
         in_flow(a_call_that_is_cancelled_while_files_are_read_leaves_nothing),
         in_flow(evidence_is_verified_where_it_is),
+        in_flow(lines_that_the_budget_has_no_room_for_are_counted),
         in_flow(one_tasks_evidence_is_asked_for_by_its_name),
     };
 

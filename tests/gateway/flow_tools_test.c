@@ -227,6 +227,8 @@ static void what_is_wrong_in_a_plan_is_named_with_its_place(void **state)
           "\"isError\":true");
     call_flow(world, "flow_plan", "{\"session\":\"w@ada\",\"tasks\":[{\"titel\":\"a\"}]}");
     hears(world, "invalid: tasks[0].titel: there is no such argument", "title, key, body");
+    call_flow(world, "flow_plan", "{\"session\":\"w@ada\",\"tasks\":[{\"title\":\"a\"},7]}");
+    hears(world, "invalid: tasks[1]: wanted an object");
     call_flow(world, "flow_plan", "{\"session\":\"w@ada\",\"tasks\":[]}");
     hears(world, "invalid: tasks: wanted 1 to 100,000 → plan them in parts");
     call_flow(world, "flow_plan", "{\"tasks\":[]}");
