@@ -3,7 +3,6 @@
  */
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "clients/flowctl/commands.h"
 #include "clients/flowctl/message_json.h"
@@ -23,11 +22,13 @@ static int merge(const struct run *run)
     }
     request.context = &call.context;
     request.by = &call.by;
-    request.from_session = fb_arena_copy(run->arena, run->args[1], strcspn(run->args[1], "@"));
-    request.as_session = (char *)(uintptr_t)(run->arg_count > 2 ? run->args[2] : "");
-    if (request.from_session == NULL) {
+    request.from_session = session_call_id(run, run->args[1]);
+    if (run->arg_count > 2) {
+        request.as_session = session_call_id(run, run->args[2]);
+    }
+    if (request.from_session == NULL || request.as_session == NULL) {
         session_call_end(&call);
-        return EXIT_INTERNAL;
+        return EXIT_USAGE;
     }
     response = fb_flow_merge_sessions(call.client, &request, &patiently, &call.answer);
     if (response == NULL) {

@@ -19,27 +19,34 @@ static char *unconst(const char *text)
     return (char *)(uintptr_t)text;
 }
 
+char *session_call_id(const struct run *run, const char *session)
+{
+    char id[FB_SESSION_ID_BYTES + 1];
+    const char *agent;
+
+    if (!fb_session_id_of_handle(session, id, &agent)) {
+        terminal_complain("flowctl sessions ls lists those there are",
+                          "a session is known by its id, a handle or its name");
+        return NULL;
+    }
+    return fb_arena_copy(run->arena, id, strlen(id));
+}
+
 int session_call_begin(struct session_call *call, const struct run *run, const char *session,
                        const char *actor)
 {
-    char id[FB_SESSION_ID_BYTES + 1] = "";
-    const char *agent;
-
     *call = (struct session_call){.run = run, .answer = {.status = fb_ok}};
     flowbalancer__v1__call_context__init(&call->context);
     flowbalancer__v1__flow_mutation__init(&call->by);
-    if (session != NULL && !fb_session_id_of_handle(session, id, &agent)) {
-        terminal_complain("flowctl sessions ls lists those there are",
-                          "a session is known by its id, a handle or its name");
+    call->context.session = session == NULL ? unconst("") : session_call_id(run, session);
+    if (call->context.session == NULL) {
         return EXIT_USAGE;
     }
     call->context.agent = fb_arena_printf(run->arena, "flowctl-%ld", (long)getpid());
-    call->context.session = fb_arena_copy(run->arena, id, strlen(id));
     call->by.actor = unconst(actor == NULL ? "flowctl" : actor);
     call->by.request_id =
         fb_arena_printf(run->arena, "flowctl-%ld-%" PRId64, (long)getpid(), fb_clock_unix_ms());
-    if (call->context.agent == NULL || call->context.session == NULL ||
-        call->by.request_id == NULL) {
+    if (call->context.agent == NULL || call->by.request_id == NULL) {
         return EXIT_INTERNAL;
     }
     return connect_or_complain(run, "the router", run->router, &call->client);

@@ -25,6 +25,12 @@ struct session_call {
 int session_call_begin(struct session_call *call, const struct run *run, const char *session,
                        const char *actor);
 
+/*
+ * The id of a session that is known by an id, a name or a handle, in the run's arena. NULL when there
+ * can be none, which is said, or memory is exhausted.
+ */
+char *session_call_id(const struct run *run, const char *session);
+
 /* Says what `answer` failed with, refusals with their way out; the code to end with. */
 int session_call_complain(struct session_call *call, struct fb_answer *answer);
 

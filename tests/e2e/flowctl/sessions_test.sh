@@ -123,6 +123,9 @@ expect_code 0 flowctl sessions merge copy foreign with-foreign --json
 expect_json "$HOME/out" .line.tasks 7
 expect_code 0 flowctl sessions merge copy older-file both --json
 expect_json "$HOME/out" .conflicts 0
+expect_code 0 flowctl sessions merge copy older-file@ada "Both of them"
+expect_code 0 flowctl sessions show "Both of them"
+expect_code 0 flowctl sessions merge both "Both of them"
 expect_code 0 flowctl sessions merge older-file copy both-again --json
 expect_json "$HOME/out" .line.tasks 6
 expect_code 0 flowctl sessions mute older-file stalled '#2' --for 1h
