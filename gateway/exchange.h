@@ -51,6 +51,7 @@ struct exchange {
     struct fb_text progress_token; /* empty: no progress is wanted */
     bool wants_log;                /* a modern request that named a level */
     bool repeatable;               /* doing it twice is as good as once */
+    bool waits;                    /* the agent asked to wait: it hears that it still does */
     const char *tool;              /* tools/call: the name that the agent used */
     size_t line_bytes;
     int64_t deadline_ms;

@@ -121,11 +121,20 @@ struct gateway {
     struct dial *dial;
     struct look_lane *look;
     struct mcp *mcp;
+    struct fb_timer tick; /* of mcp */
 
     bool ending;
     struct fb_timer end; /* cancels what is left, then ends in any case */
     bool cancelled;
 };
+
+static void on_tick(struct fb_timer *timer)
+{
+    struct gateway *gateway = OF(struct gateway, tick, timer);
+
+    mcp_tick(gateway->mcp);
+    fb_timer_set(gateway->loop, timer, fb_clock_ms() + MCP_TICK_MS, on_tick);
+}
 
 /* --- the end --- */
 
@@ -396,6 +405,7 @@ static void destroy(struct gateway *gateway)
     dial_destroy(gateway->dial);
     suite_destroy(gateway->suite);
     if (gateway->loop != NULL) {
+        fb_timer_clear(&gateway->tick);
         fb_timer_clear(&gateway->end);
         fb_signals_close(&gateway->signals);
         fb_loop_destroy(gateway->loop);
@@ -484,6 +494,7 @@ int main(int argc, char **argv)
         destroy(&gateway);
         return EXIT_UNAVAILABLE;
     }
+    fb_timer_set(gateway.loop, &gateway.tick, fb_clock_ms() + MCP_TICK_MS, on_tick);
     fb_loop_run(gateway.loop);
     destroy(&gateway);
     return EXIT_GOOD;

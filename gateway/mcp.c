@@ -1,5 +1,6 @@
 #include "gateway/mcp.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "gateway/exchange.h"
 #include "gateway/flow/flow.h"
 #include "gateway/flow/notices.h"
+#include "gateway/project.h"
 #include "runtime/json/scan.h"
 #include "runtime/log/log.h"
 
@@ -381,6 +383,29 @@ void mcp_line(struct mcp *mcp, struct fb_text line, int64_t now_ms)
         one_message(mcp, line, NULL, now_ms);
     }
     fb_arena_reset(&mcp->scratch);
+}
+
+static void tell_waiting(struct exchange *exchange)
+{
+    struct mcp *mcp = exchange->mcp;
+    char params[64];
+
+    exchange->progress += 1;
+    snprintf(params, sizeof(params), "{\"progress\":%.0f,\"message\":\"waiting\"}",
+             exchange->progress);
+    project_progress(notice_begin(mcp, "notifications/progress"), fb_text_of(params),
+                     exchange->progress_token, exchange->revision);
+    notice_end(mcp);
+}
+
+void mcp_tick(struct mcp *mcp)
+{
+    for (struct exchange *exchange = mcp->exchanges; exchange != NULL && !mcp->held;
+         exchange = exchange->next) {
+        if (exchange->waits && !exchange->answered && exchange->progress_token.size > 0) {
+            tell_waiting(exchange);
+        }
+    }
 }
 
 void mcp_line_too_long(struct mcp *mcp)

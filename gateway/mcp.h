@@ -19,6 +19,8 @@
 
 struct mcp;
 
+enum { MCP_TICK_MS = 10000 };
+
 struct mcp_config {
     const char *version;     /* of the program, for serverInfo */
     const char *agent;       /* CallContext.agent */
@@ -50,6 +52,12 @@ void mcp_line(struct mcp *mcp, struct fb_text line, int64_t now_ms);
 
 /* A line of the agent's was longer than is read; it is answered as an invalid request. */
 void mcp_line_too_long(struct mcp *mcp);
+
+/*
+ * Tells those who asked to wait, and want to hear of progress, that they still wait: clients that give
+ * up on a silent call do not give up on these. To be called every MCP_TICK_MS.
+ */
+void mcp_tick(struct mcp *mcp);
 
 /* Requests that are not answered yet. */
 size_t mcp_unanswered(const struct mcp *mcp);

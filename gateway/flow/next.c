@@ -85,5 +85,6 @@ void verb_next(struct work *work, struct fb_text arguments)
     if (request.wait_ms > patience_ms) {
         request.wait_ms = patience_ms > 0 ? patience_ms : 0;
     }
+    work->exchange->waits = request.wait_ms > 0;
     work_ask(work, &method_next, &request.base, say_next);
 }

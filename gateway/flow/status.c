@@ -101,6 +101,7 @@ static void ask(struct work *work, const struct status_args *args)
     if (request.wait_ms > patience_ms) {
         request.wait_ms = patience_ms > 0 ? patience_ms : 0;
     }
+    work->exchange->waits = request.wait_ms > 0;
     work_ask(work, &method_status, &request.base, verb_say_status);
 }
 

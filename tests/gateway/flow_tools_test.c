@@ -239,6 +239,32 @@ static void what_is_wrong_in_a_plan_is_named_with_its_place(void **state)
 
 /* --- flow_next --- */
 
+static void who_asked_to_wait_hears_that_it_still_does(void **state)
+{
+    Flowbalancer__V1__NextResponse response = FLOWBALANCER__V1__NEXT_RESPONSE__INIT;
+    struct world *world = *state;
+
+    legacy(world, "2025-06-18");
+    mcp_tick(world->mcp);
+    assert_string_equal(heard(world), "");
+    say(world, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{"
+               "\"name\":\"flow_next\",\"arguments\":{\"session\":\"w@ada\",\"wait_s\":60},"
+               "\"_meta\":{\"progressToken\":\"t\"}}}");
+    mcp_tick(world->mcp);
+    assert_string_equal(heard(world),
+                        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{"
+                        "\"progressToken\":\"t\",\"progress\":1,\"message\":\"waiting\"}}");
+    mcp_tick(world->mcp);
+    assert_non_null(strstr(heard(world), "\"progress\":2,"));
+    reply(world, &response.base);
+    assert_non_null(strstr(heard(world), "no task"));
+    mcp_tick(world->mcp);
+    assert_string_equal(heard(world), "");
+    call_flow(world, "flow_next", "{\"session\":\"w@ada\",\"wait_s\":60}");
+    mcp_tick(world->mcp);
+    assert_string_equal(heard(world), "");
+}
+
 static Flowbalancer__V1__FlowTask task_of(uint32_t number, const char *title)
 {
     Flowbalancer__V1__FlowTask task = FLOWBALANCER__V1__FLOW_TASK__INIT;
@@ -536,6 +562,7 @@ static void an_edit_names_the_fields_that_it_sets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        in_flow(who_asked_to_wait_hears_that_it_still_does),
         in_flow(our_tools_come_first_in_a_fixed_order),
         in_flow(no_tool_is_said_to_destroy_and_only_looking_to_read),
         in_flow(an_old_agent_is_shown_neither_annotations_nor_output_schemas),
