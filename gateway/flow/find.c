@@ -227,12 +227,16 @@ void verb_find(struct work *work, struct fb_text arguments)
         return;
     }
     if (args->view == VIEW_GRAPH || args->view == VIEW_EVIDENCE) {
+        const bool open_only = strcmp(args->where, "state:open") == 0;
+
         if (args->session == NULL) {
             work_invalid(work, "session: this view is of one session");
+        } else if (*args->where != '\0' && (args->view != VIEW_GRAPH || !open_only)) {
+            work_invalid(work, "where: view graph knows only state:open, and view evidence no "
+                               "conditions; name a task in q for less");
         } else if (read_task(work, args->q, &task)) {
             if (args->view == VIEW_GRAPH) {
-                verb_graph(work, task, strstr(args->where, "state:open") != NULL,
-                           (size_t)args->budget);
+                verb_graph(work, task, open_only, (size_t)args->budget);
             } else {
                 verb_verify(work, task, (size_t)args->budget);
             }

@@ -182,6 +182,9 @@ static void one_tasks_evidence_is_asked_for_by_its_name(void **state)
     hears(world, "\"text\":\"no_such: there is no task 4 → flow_find tells what there is\"");
     call_flow(world, "flow_find", "{\"view\":\"evidence\"}");
     hears(world, "invalid: session: this view is of one session");
+    call_flow(world, "flow_find",
+              "{\"session\":\"w\",\"view\":\"evidence\",\"where\":\"agent:ada\"}");
+    hears(world, "invalid: where: view graph knows only state:open", "name a task in q for less");
 }
 
 int main(void)
