@@ -259,14 +259,21 @@ static bool is_same(const struct resource *a, const struct resource *b)
     return a->kind == b->kind && strcmp(a->session, b->session) == 0;
 }
 
-static size_t find_subscribed(const struct notices *notices, const struct resource *resource)
+/* Its place, or `count`. */
+static size_t find_resource(const struct resource *resources, size_t count,
+                            const struct resource *resource)
 {
     size_t i = 0;
 
-    while (i < notices->subscribed_count && !is_same(&notices->subscribed[i], resource)) {
+    while (i < count && !is_same(&resources[i], resource)) {
         i++;
     }
     return i;
+}
+
+static size_t find_subscribed(const struct notices *notices, const struct resource *resource)
+{
+    return find_resource(notices->subscribed, notices->subscribed_count, resource);
 }
 
 static bool read_subscribed(struct mcp *mcp, const struct ask *ask, struct resource *resource)
@@ -368,7 +375,10 @@ static bool read_filter(struct mcp *mcp, const struct ask *ask, struct listen *l
         return false;
     }
     for (walk = fb_json_walk(uris); fb_json_next(&walk) && listen->count < SUBSCRIBED_MOST;) {
-        listen->count += read_uri(mcp, walk.value, &listen->resources[listen->count]);
+        struct resource *resource = &listen->resources[listen->count];
+
+        listen->count += read_uri(mcp, walk.value, resource) &&
+                         find_resource(listen->resources, listen->count, resource) == listen->count;
     }
     return true;
 }

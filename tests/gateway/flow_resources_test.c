@@ -265,7 +265,7 @@ static void a_listen_is_acknowledged_told_and_ended_under_its_id(void **state)
 
     say(world, MODERN("\"l\"", "subscriptions/listen",
                       "\"notifications\":{\"toolsListChanged\":true,\"resourceSubscriptions\":["
-                      "\"flow://w/log\",\"file:///x\"]},"));
+                      "\"flow://w/log\",\"file:///x\",\"flow://w/log\"]},"));
     assert_string_equal(
         heard(world),
         "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{"
