@@ -251,21 +251,19 @@ static bool read_cursor(struct across *across, const char *cursor)
     return true;
 }
 
-/* Words between which a match stands are marked by the store, and not by us. */
+/* Matches are marked by the store, and not by us; its snippets are as long as their words. */
 static char *unmarked(const char *snippet, struct fb_arena *arena)
 {
     char *copy = fb_arena_copy(arena, snippet, strlen(snippet));
-    char *to = copy;
+    size_t size = 0;
 
     for (const char *from = copy; copy != NULL && *from != '\0'; from++) {
         if (*from != '\x02' && *from != '\x03') {
-            *to++ = (unsigned char)*from < ' ' ? ' ' : *from;
+            copy[size++] = *from;
         }
     }
-    if (copy != NULL) {
-        *to = '\0';
-    }
-    return copy;
+    return copy == NULL ? NULL
+                        : words_snippet((struct fb_text){.data = copy, .size = size}, 0, arena);
 }
 
 static Flowbalancer__V1__FlowTask *show_task(const Flowbalancer__V1__TaskLine *line,
