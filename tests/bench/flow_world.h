@@ -47,7 +47,7 @@ struct world_hold {
 };
 
 struct world_agent {
-    char name[8];
+    char name[16];
     bool visits; /* claims nothing */
     bool holds;
     bool gone;
