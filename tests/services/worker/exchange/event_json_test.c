@@ -124,10 +124,9 @@ static void every_field_of_every_kind_is_written_by_its_name_and_comes_back(void
 static void bytes_that_are_no_event_of_ours_are_kept_as_they_are(void **state)
 {
     static const char *const odd[] = {
-        "\x08\x0b\x80\x7d\x05", /* a field of a later version */
-        "\x08\x0b\x08\x0c",     /* a field twice */
-        "\x12\x03"
-        "ann\x08\x05", /* fields in another order */
+        "\x08\x0b\x80\x7d\x05",   /* a field of a later version */
+        "\x08\x0b\x08\x0c",       /* a field twice */
+        "\x12\x03\x61nn\x08\x05", /* fields in another order, of the agent "ann" */
     };
 
     (void)state;
